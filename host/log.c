@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "host/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/macros.h"
+
+#define LIMIT_SECONDS 10u
+#define LIMIT_BURST   5u
+
+static _Atomic int max_level = LOG_LEVEL_INFO;
+
+void log_set_level(enum log_level level)
+{
+	max_level = (int)level;
+}
+
+void log_msg(enum log_level level, const char *obj, const char *fmt, ...)
+{
+	static const char *const prefix[] = { "error: ", "warning: ", "", "debug: " };
+	char line[1024]; /* one write(), so that lines of two threads never mix */
+	va_list ap;
+	int n, m;
+
+	if ((int)level > max_level)
+		return;
+	n = snprintf(line, sizeof(line), "vdax: %s%s%s", obj ? obj : "", obj ? ": " : "",
+		     prefix[level]);
+	n = MIN(n, (int)sizeof(line) - 2);
+	va_start(ap, fmt);
+	m = vsnprintf(line + n, sizeof(line) - (size_t)n - 1, fmt, ap);
+	va_end(ap);
+	n = MIN(n + MAX(m, 0), (int)sizeof(line) - 2);
+	line[n] = '\n';
+	if (write(STDERR_FILENO, line, (size_t)n + 1) < 0)
+		return; /* nowhere left to say it */
+}
+
+bool log_allowed(struct log_limit *limit, const char *obj)
+{
+	struct timespec now;
+	uint64_t sec, begin;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	sec = (uint64_t)now.tv_sec + 1; /* 0 = never used */
+	begin = limit->window;
+	if (!begin || sec - begin >= LIMIT_SECONDS) {
+		if (atomic_compare_exchange_strong(&limit->window, &begin, sec)) {
+			uint32_t count = atomic_exchange(&limit->count, 0);
+
+			if (count > LIMIT_BURST)
+				log_warn(obj, "%u more messages like the next one were dropped",
+					 count - LIMIT_BURST);
+		}
+	}
+	return atomic_fetch_add(&limit->count, 1) < LIMIT_BURST;
+}

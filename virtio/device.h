@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The seam between a device and its transport. A device never sees a socket; a transport
+ * never sees a request. Functions run on the control thread unless they say otherwise.
+ */
+#ifndef VIRTIO_DEVICE_H
+#define VIRTIO_DEVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "virtio/mem.h"
+#include "virtio/queue.h"
+
+/* One mapping of a file into a shared-memory region; or its removal. */
+struct shm_req {
+	uint8_t shmid;
+	bool writable;
+	int fd;		    /* borrowed until done; unused by unmap */
+	uint64_t fd_offset; /* bytes */
+	uint64_t shm_offset;
+	uint64_t len;
+	/*
+	 * Called once, on the control thread, never from inside map() or unmap(): 0 when the
+	 * guest sees the change, -errno when it was refused, -ECANCELED when the device stopped
+	 * first (then it may or may not have happened).
+	 */
+	void (*done)(struct shm_req *req, int err);
+	struct shm_req *next; /* the transport's */
+	bool is_map;	      /* the transport's */
+};
+
+/*
+ * Asynchronous: a call queues the request, which stays the caller's and must live until
+ * done(). 0, or -ENOTSUP if the front end cannot do this; then done() is not called.
+ */
+struct shm_ops {
+	int (*map)(void *ctx, struct shm_req *req);
+	int (*unmap)(void *ctx, struct shm_req *req);
+};
+
+/* What a device may ask of its transport. */
+struct device_host {
+	const struct shm_ops *shm;
+	/* Any thread: makes the queue's thread call serve() again soon. */
+	void (*wake)(void *ctx, unsigned queue);
+	void *ctx;
+};
+
+/* How a start came about. */
+struct device_start {
+	const struct mem_table *mem; /* borrowed for the call */
+	bool continued; /* queue 0 goes on where it stopped, so this is not a new driver */
+};
+
+struct device_ops {
+	const char *type;  /* "pmem" */
+	uint64_t features; /* VIRTIO_* device bits; ring features are the transport's */
+	uint16_t num_queues;
+	uint32_t config_size;
+
+	/* [off, off + len) is inside config_size. */
+	void (*config_read)(void *dev, uint32_t off, void *buf, uint32_t len);
+	/* The same; 0 or -errno. NULL: nothing is writable. */
+	int (*config_write)(void *dev, uint32_t off, const void *buf, uint32_t len);
+	/* Bytes of a shared-memory region, 0 if there is none. */
+	uint64_t (*shm_size)(void *dev, uint8_t shmid);
+
+	/* The device's first queue is about to run. Mappings are possible until stop(). */
+	void (*start)(void *dev, const struct device_start *how);
+	/* No queue runs any more; outstanding requests to shm_ops have been cancelled. */
+	void (*stop)(void *dev);
+	/* The driver or the front end starts over; nothing runs. */
+	void (*reset)(void *dev);
+
+	/*
+	 * The queue's thread: serve until the ring is empty with kicks on, vq->stopping or
+	 * vq->broken. Called again after each kick and each wake(). Returns the nanoseconds
+	 * after which it wants to be called again anyway, or UINT64_MAX.
+	 */
+	uint64_t (*serve)(void *dev, unsigned queue, struct vq *vq);
+};
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What does not depend on the ring layout: life cycle, memory changes, breaking, notifying. */
+#include "virtio/queue.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/align.h"
+#include "host/fd.h"
+#include "host/log.h"
+#include "virtio/split.h"
+
+int vq_init(struct vq *vq, const char *name)
+{
+	*vq = (struct vq){ .name = name, .call_fd = -1, .err_fd = -1 };
+	return -pthread_mutex_init(&vq->lock, NULL);
+}
+
+void vq_fini(struct vq *vq)
+{
+	vq_stop(vq);
+	fd_close(&vq->call_fd);
+	fd_close(&vq->err_fd);
+	pthread_mutex_destroy(&vq->lock);
+}
+
+int vq_start(struct vq *vq, const struct vq_config *cfg, struct mem_table *mem)
+{
+	int ret;
+
+	if (!is_pow2(cfg->size) || cfg->size > VRING_SIZE_MAX)
+		return -EINVAL;
+	mem_put(vq->mem);
+	vq->mem = mem_get(mem);
+	vq->cfg = *cfg;
+	vq->event_idx = cfg->features & VIRTIO_BIT(VIRTIO_F_EVENT_IDX);
+	vq->indirect = cfg->features & VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC);
+	vq->inflight = 0;
+	vq->broken = 0;
+	vq->stopping = false;
+	ret = split_translate(vq);
+	if (!ret)
+		ret = split_start(vq);
+	if (ret)
+		vq_stop(vq);
+	return ret;
+}
+
+uint16_t vq_stop(struct vq *vq)
+{
+	mem_put(vq->mem);
+	vq->mem = NULL;
+	vq->desc = NULL;
+	vq->avail = NULL;
+	vq->used = NULL;
+	pthread_mutex_lock(&vq->lock);
+	mem_put(vq->mem_next);
+	vq->mem_next = NULL;
+	pthread_mutex_unlock(&vq->lock);
+	return vq->next_avail;
+}
+
+static void set_fd(struct vq *vq, int *slot, int fd)
+{
+	pthread_mutex_lock(&vq->lock);
+	fd_close(slot);
+	*slot = fd;
+	pthread_mutex_unlock(&vq->lock);
+}
+
+void vq_set_call(struct vq *vq, int fd)
+{
+	set_fd(vq, &vq->call_fd, fd);
+}
+
+void vq_set_err(struct vq *vq, int fd)
+{
+	set_fd(vq, &vq->err_fd, fd);
+}
+
+void vq_set_mem(struct vq *vq, struct mem_table *mem)
+{
+	pthread_mutex_lock(&vq->lock);
+	mem_put(vq->mem_next);
+	vq->mem_next = mem_get(mem);
+	pthread_mutex_unlock(&vq->lock);
+}
+
+void vq_refresh(struct vq *vq)
+{
+	struct mem_table *next;
+
+	pthread_mutex_lock(&vq->lock);
+	next = vq->mem_next;
+	vq->mem_next = NULL;
+	pthread_mutex_unlock(&vq->lock);
+	if (!next)
+		return;
+	mem_put(vq->mem);
+	vq->mem = next;
+	if (!vq->broken && split_translate(vq))
+		vq_break(vq, -EFAULT, "its memory was taken away");
+}
+
+int vq_break(struct vq *vq, int err, const char *why)
+{
+	if (vq->broken)
+		return vq->broken;
+	vq->broken = err;
+	log_guest(vq->name, "queue broken: %s; it stays so until the driver resets the device",
+		  why);
+	pthread_mutex_lock(&vq->lock);
+	if (vq->err_fd >= 0)
+		fd_signal(vq->err_fd);
+	pthread_mutex_unlock(&vq->lock);
+	return err;
+}
+
+int vq_publish(struct vq *vq)
+{
+	int notify = split_publish(vq);
+
+	if (notify <= 0)
+		return notify;
+	pthread_mutex_lock(&vq->lock);
+	if (vq->call_fd >= 0) {
+		fd_signal(vq->call_fd);
+		vq->notified++;
+	}
+	pthread_mutex_unlock(&vq->lock);
+	return 0;
+}
+
+uint32_t vq_chain_max(const struct vq *vq)
+{
+	uint32_t descs = vq->cfg.size > VQ_CHAIN_MIN_MAX ? vq->cfg.size : VQ_CHAIN_MIN_MAX;
+
+	return 2 * descs; /* a buffer may cross from one region into the next */
+}

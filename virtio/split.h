@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The split ring behind virtio/queue.h; nobody else includes this. */
+#ifndef VIRTIO_SPLIT_H
+#define VIRTIO_SPLIT_H
+
+#include "virtio/queue.h"
+
+/* Finds the three parts of the ring in vq->mem. 0, -EINVAL (alignment) or -EFAULT. */
+int split_translate(struct vq *vq);
+
+/* Takes the indices over from the ring and vq->cfg.base. 0 or -EFAULT. */
+int split_start(struct vq *vq);
+
+/* Shows the pushed chains; returns 1 if the driver wants a notification, 0 or -errno. */
+int split_publish(struct vq *vq);
+
+#endif
