@@ -6,11 +6,19 @@
 #ifndef VIRTIO_DEVICE_H
 #define VIRTIO_DEVICE_H
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "virtio/mem.h"
 #include "virtio/queue.h"
+
+/*
+ * A memfd that a daemon of ours maps has exactly these seals. Another daemon in the same VM
+ * knows it by them for what it is; the memfds that are a VM's RAM have none, or also
+ * F_SEAL_SEAL.
+ */
+#define SHM_MEMFD_SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
 
 /* One mapping of a file into a shared-memory region; or its removal. */
 struct shm_req {
@@ -23,7 +31,7 @@ struct shm_req {
 	/*
 	 * Called once, on the control thread, never from inside map() or unmap(): 0 when the
 	 * guest sees the change, -errno when it was refused, -ECANCELED when the device stopped
-	 * first (then it may or may not have happened).
+	 * first (then it may or may not happen yet).
 	 */
 	void (*done)(struct shm_req *req, int err);
 	struct shm_req *next; /* the transport's */
@@ -32,7 +40,8 @@ struct shm_req {
 
 /*
  * Asynchronous: a call queues the request, which stays the caller's and must live until
- * done(). 0, or -ENOTSUP if the front end cannot do this; then done() is not called.
+ * done(). 0, or, and then done() is not called: -ENOTSUP if the front end cannot do this,
+ * -ECANCELED if the device is not started.
  */
 struct shm_ops {
 	int (*map)(void *ctx, struct shm_req *req);
@@ -42,6 +51,7 @@ struct shm_ops {
 /* What a device may ask of its transport. */
 struct device_host {
 	const struct shm_ops *shm;
+	void *shm_ctx;
 	/* Any thread: makes the queue's thread call serve() again soon. */
 	void (*wake)(void *ctx, unsigned queue);
 	void *ctx;
@@ -63,8 +73,10 @@ struct device_ops {
 	void (*config_read)(void *dev, uint32_t off, void *buf, uint32_t len);
 	/* The same; 0 or -errno. NULL: nothing is writable. */
 	int (*config_write)(void *dev, uint32_t off, const void *buf, uint32_t len);
-	/* Bytes of a shared-memory region, 0 if there is none. */
+	/* Bytes of a shared-memory region, 0 if there is none. NULL: there are none at all. */
 	uint64_t (*shm_size)(void *dev, uint8_t shmid);
+	/* Is this a file that the device maps into its regions? NULL if shm_size is. */
+	bool (*shm_file)(void *dev, dev_t st_dev, ino_t st_ino);
 
 	/* The device's first queue is about to run. Mappings are possible until stop(). */
 	void (*start)(void *dev, const struct device_start *how);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From a message to its handler and back to a reply.
+ *
+ * A handler gets a message whose size, descriptors and protocol feature have been checked,
+ * and may take descriptors out of it. It returns
+ *   0             done; acknowledged if the front end asked for that
+ *   > 0           done; the payload has been replaced by a reply of so many bytes
+ *   -errno        refused; the front end hears of it if it asked, else it is logged
+ *   -EPROTO       not vhost-user: the connection is closed
+ *   VHOST_DEFER   to be called again when a queue has let go of its ring
+ */
+#ifndef VHOST_DISPATCH_H
+#define VHOST_DISPATCH_H
+
+#include "vhost/vhost.h"
+
+#define VHOST_DEFER INT32_MIN
+
+/* Handles v->sock.msg. 0, VHOST_DEFER, or -errno when the connection must be closed. */
+int dispatch(struct vhost *v);
+
+/* The name of a request, or "?". */
+const char *dispatch_name(uint32_t request);
+
+/* Protocol features that a device like this is offered with. */
+uint64_t dispatch_protocol_features(const struct device_ops *ops);
+
+#endif

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The life of a connection. */
+#include "vhost/vhost.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include "base/macros.h"
+#include "host/fd.h"
+#include "host/log.h"
+#include "vhost/dispatch.h"
+#include "vhost/rings.h"
+
+static int listen_more(struct vhost *v)
+{
+	int ret = loop_add(v->loop, &v->listen, EPOLLIN);
+
+	v->listening = !ret;
+	return ret;
+}
+
+/* All queues have let go: nothing of the connection is left. */
+static void conn_finish(struct vhost *v)
+{
+	backend_detach(&v->backend);
+	rings_reset(v);
+	for (unsigned i = 0; i < v->ops->num_queues; i++) {
+		vq_set_call(&v->workers[i].vq, -1);
+		vq_set_err(&v->workers[i].vq, -1);
+	}
+	mem_put(v->mem);
+	v->mem = NULL;
+	vhost_sock_close(&v->sock);
+	v->main.fd = -1;
+	v->closing = false;
+	if (v->quitting || v->once || v->listen.fd < 0 || listen_more(v))
+		loop_quit(v->loop);
+}
+
+/* Reads nothing more; the connection ends when the queues have let go. */
+static void conn_close(struct vhost *v)
+{
+	if (v->closing)
+		return;
+	v->closing = true;
+	if (!v->deferred)
+		loop_del(v->loop, &v->main);
+	v->deferred = false;
+	backend_close_window(&v->backend);
+	if (rings_park_all(v))
+		conn_finish(v);
+}
+
+/* Handles the message that is complete, perhaps not for the first time. */
+static void handle(struct vhost *v)
+{
+	bool was_deferred = v->deferred;
+	int ret = dispatch(v);
+
+	v->deferred = ret == VHOST_DEFER;
+	if (v->deferred) {
+		if (!was_deferred)
+			loop_del(v->loop, &v->main);
+		return;
+	}
+	if (was_deferred && loop_add(v->loop, &v->main, EPOLLIN))
+		ret = -ENOMEM;
+	v->messages++;
+	vhost_sock_next(&v->sock);
+	if (ret) {
+		if (ret != -EPROTO)
+			log_err(v->name, "cannot answer the front end: %s", strerror(-ret));
+		conn_close(v);
+	}
+}
+
+static void main_ready(struct loop_source *src, uint32_t events)
+{
+	struct vhost *v = container_of(src, struct vhost, main);
+	int ret = vhost_sock_recv(&v->sock);
+
+	(void)events;
+	if (ret == 1) {
+		handle(v);
+		return;
+	}
+	if (!ret)
+		return;
+	if (ret == -ECONNRESET)
+		log_info(v->name, "front end disconnected");
+	else
+		log_err(v->name, "closing the connection: %s",
+			ret == -EPROTO ? "this is not vhost-user" : strerror(-ret));
+	conn_close(v);
+}
+
+static void parked_ready(struct loop_source *src, uint32_t events)
+{
+	struct vhost *v = container_of(src, struct vhost, parked);
+
+	(void)events;
+	fd_drain(src->fd);
+	if (v->closing) {
+		if (rings_park_all(v))
+			conn_finish(v);
+	} else if (v->deferred) {
+		handle(v);
+	}
+}
+
+static int conn_start(struct vhost *v, int fd)
+{
+	int ret = fd_set_nonblock(fd);
+
+	vhost_sock_init(&v->sock, fd);
+	v->main.fd = fd;
+	v->features = 0;
+	v->protocol_features = 0;
+	v->status = 0;
+	v->mem = mem_new();
+	if (!ret && !v->mem)
+		ret = -ENOMEM;
+	if (!ret)
+		ret = loop_add(v->loop, &v->main, EPOLLIN);
+	if (ret) {
+		vhost_sock_close(&v->sock);
+		mem_put(v->mem);
+		v->mem = NULL;
+		v->main.fd = -1;
+		return ret;
+	}
+	v->connections++;
+	log_info(v->name, "front end connected");
+	return 0;
+}
+
+static void listen_ready(struct loop_source *src, uint32_t events)
+{
+	struct vhost *v = container_of(src, struct vhost, listen);
+	int fd = accept4(src->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int ret;
+
+	(void)events;
+	if (fd < 0) {
+		if (errno != EINTR && errno != EAGAIN && errno != ECONNABORTED)
+			log_guest(v->name, "cannot accept a front end: %s", strerror(errno));
+		return;
+	}
+	ret = conn_start(v, fd);
+	if (ret) {
+		log_err(v->name, "cannot serve the front end: %s", strerror(-ret));
+		return;
+	}
+	loop_del(v->loop, &v->listen); /* the next one waits in the backlog */
+	v->listening = false;
+}
+
+static void host_wake(void *ctx, unsigned queue)
+{
+	struct vhost *v = ctx;
+
+	worker_wake(&v->workers[queue]);
+}
+
+static void before_wait(void *ctx)
+{
+	struct vhost *v = ctx;
+
+	if (v->main.fd >= 0 && !v->closing)
+		backend_pump(&v->backend, v->main.fd);
+}
+
+int vhost_init(struct vhost *v, struct loop *loop, const char *name, const struct device_ops *ops,
+	       void *dev)
+{
+	int ret;
+
+	*v = (struct vhost){
+		.name = name,
+		.ops = ops,
+		.dev = dev,
+		.loop = loop,
+		.listen = { .fd = -1, .ready = listen_ready },
+		.main = { .fd = -1, .ready = main_ready },
+		.parked = { .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .ready = parked_ready },
+		.sock.fd = -1,
+		.backend = { .sock.fd = -1, .timer.fd = -1 },
+	};
+	v->host = (struct device_host){
+		.shm = &backend_shm_ops,
+		.shm_ctx = &v->backend,
+		.wake = host_wake,
+		.ctx = v,
+	};
+	for (unsigned i = 0; i < VHOST_MAX_QUEUES; i++)
+		v->workers[i] = (struct worker){ .kick_fd = -1, .wake_fd = -1 };
+	if (ops->num_queues > VHOST_MAX_QUEUES)
+		return -EINVAL;
+	if (v->parked.fd < 0)
+		return -errno;
+	ret = loop_add(loop, &v->parked, EPOLLIN);
+	if (!ret)
+		ret = backend_init(&v->backend, loop, name);
+	for (unsigned i = 0; !ret && i < ops->num_queues; i++)
+		ret = worker_init(&v->workers[i], i, name, ops, dev, v->parked.fd);
+	loop->before_wait = before_wait;
+	loop->ctx = v;
+	return ret;
+}
+
+void vhost_fini(struct vhost *v)
+{
+	if (v->backend.loop)
+		backend_fini(&v->backend);
+	for (unsigned i = 0; i < v->ops->num_queues; i++)
+		worker_fini(&v->workers[i]);
+	mem_put(v->mem);
+	vhost_sock_close(&v->sock);
+	loop_del(v->loop, &v->parked);
+	fd_close(&v->parked.fd);
+	if (v->listening)
+		loop_del(v->loop, &v->listen);
+	fd_close(&v->listen.fd);
+}
+
+int vhost_listen(struct vhost *v, int fd)
+{
+	int ret;
+
+	v->listen.fd = fd;
+	ret = fd_set_nonblock(fd);
+	return ret ? ret : listen_more(v);
+}
+
+int vhost_attach(struct vhost *v, int fd)
+{
+	return conn_start(v, fd);
+}
+
+void vhost_quit(struct vhost *v)
+{
+	v->quitting = true;
+	if (v->main.fd < 0)
+		loop_quit(v->loop);
+	else
+		conn_close(v);
+}
