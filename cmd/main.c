@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* `vdax`: finds the subcommand. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/macros.h"
+#include "cmd/options.h"
+#include "cmd/pmem.h"
+#include "cmd/stat.h"
+
+static const struct {
+	const struct command *cmd;
+	int (*run)(int argc, char **argv);
+} commands[] = {
+	{ &pmem_command, cmd_pmem },
+	{ &stat_command, cmd_stat },
+};
+
+static void usage(FILE *f)
+{
+	fputs("usage: vdax COMMAND [OPTION]...\n"
+	      "Host files used by virtual machines in place, not copied.\n\n",
+	      f);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		fprintf(f, "  %-12s %s\n", commands[i].cmd->name, commands[i].cmd->summary);
+	fputs("\n  vdax COMMAND --help tells the options; vdax --version the version.\n", f);
+}
+
+static const char *command_name_at(const void *ctx, size_t i)
+{
+	(void)ctx;
+	return commands[i].cmd->name;
+}
+
+/* How many arguments name the command ("bench pmem" is two), or 0. */
+static int matches(const char *name, int argc, char **argv)
+{
+	int n = 0;
+
+	while (n < argc) {
+		size_t len = strcspn(name, " ");
+
+		if (strlen(argv[n]) != len || strncmp(argv[n], name, len))
+			return 0;
+		n++;
+		if (!name[len])
+			return n;
+		name += len + 1;
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *near;
+
+	if (argc < 2) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+		usage(stdout);
+		return EXIT_OK;
+	}
+	if (!strcmp(argv[1], "--version")) {
+		puts("vdax " VDAX_VERSION);
+		return EXIT_OK;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		int n = matches(commands[i].cmd->name, argc - 1, argv + 1);
+
+		if (n)
+			return commands[i].run(argc - n, argv + n);
+	}
+	near = closest_name(argv[1], ARRAY_SIZE(commands), command_name_at, NULL);
+	fprintf(stderr, "vdax: there is no command %s%s%s%s; see: vdax --help\n", argv[1],
+		near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
+	return EXIT_USAGE;
+}

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* `vdax pmem`: ties an image, the flush engine and the pmem device to a vhost-user socket. */
+#include "cmd/pmem.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/macros.h"
+#include "cmd/control.h"
+#include "cmd/listen.h"
+#include "cmd/sandbox.h"
+#include "host/fd.h"
+#include "host/log.h"
+#include "pmem/device.h"
+#include "vhost/vhost.h"
+#include "virtio/fault.h"
+
+struct pmem_cfg {
+	const char *socket_path;
+	uint32_t fd;
+	const char *control;
+	uint64_t create;
+	uint64_t grow;
+	bool sparse;
+	bool read_only;
+	uint64_t copy_limit;
+	uint32_t max_flush_rate;
+	bool accept_lost_writes;
+	bool once;
+	const char *sandbox;
+	bool debug;
+	const char *image;
+};
+
+#define AT(member) offsetof(struct pmem_cfg, member)
+#define FD_NOT_SET UINT32_MAX
+
+static const struct option_def options[] = {
+	{ "socket-path", "PATH", OPTION_STRING, AT(socket_path), "listen for the front end here" },
+	{ "fd", "N", OPTION_U32, AT(fd), "use this inherited socket, listening or connected" },
+	{ "control", "PATH", OPTION_STRING, AT(control),
+	  "control socket for vdax stat (default: the socket path and .ctl)" },
+	{ "create", "SIZE", OPTION_SIZE, AT(create), "make the image first; it must not exist" },
+	{ "grow", "SIZE", OPTION_SIZE, AT(grow), "make the image larger first" },
+	{ "sparse", NULL, OPTION_FLAG, AT(sparse),
+	  "do not reserve space: a full disk then kills the VM" },
+	{ "read-only", NULL, OPTION_FLAG, AT(read_only),
+	  "give the guest a private copy and discard its writes" },
+	{ "copy-limit", "SIZE", OPTION_SIZE, AT(copy_limit),
+	  "memory for that copy (default: half of what is free)" },
+	{ "max-flush-rate", "N", OPTION_U32, AT(max_flush_rate),
+	  "at most N syncs of the image per second" },
+	{ "accept-lost-writes", NULL, OPTION_FLAG, AT(accept_lost_writes),
+	  "clear the mark that a failed sync has left" },
+	{ "once", NULL, OPTION_FLAG, AT(once), "exit when the front end goes away" },
+	{ "sandbox", "MODE", OPTION_STRING, AT(sandbox), "full (the default) or none" },
+	{ "debug", NULL, OPTION_FLAG, AT(debug), "say more" },
+};
+
+const struct command pmem_command = {
+	.name = "pmem",
+	.args = "[OPTION]... IMAGE",
+	.summary = "Serve an image file or block device to a VM as persistent memory.",
+	.options = options,
+	.n_options = ARRAY_SIZE(options),
+	.epilogue =
+		"Without --socket-path and --fd only --create, --grow and --accept-lost-writes\n"
+		"are done. Exit status: 0, 1 failed, 2 usage, 3 a sync failed: writes may be "
+		"lost.",
+};
+
+struct daemon {
+	const struct pmem_cfg *cfg;
+	struct image img;
+	struct latch latch;
+	struct flush flush;
+	struct pmem pmem;
+	struct vhost vhost;
+	struct loop loop;
+	struct control control;
+	struct loop_source signals;
+	int socket_fd;
+	bool listening;
+	int control_fd;
+};
+
+static void add_line(char *buf, size_t len, size_t *used, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static void add_line(char *buf, size_t len, size_t *used, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(buf + *used, len - *used, fmt, ap);
+	va_end(ap);
+	*used = MIN(*used + (size_t)MAX(n, 0), len - 1);
+}
+
+/* The answer of the control socket. docs/protocol.md lists the keys. */
+static size_t report(void *ctx, char *buf, size_t len)
+{
+	const struct daemon *d = ctx;
+	const struct flush *f = &d->flush;
+	const struct {
+		const char *key;
+		uint64_t value;
+	} counters[] = {
+		{ "size", d->img.size },
+		{ "read_only", d->cfg->read_only },
+		{ "connected", d->vhost.main.fd >= 0 },
+		{ "connections", d->vhost.connections },
+		{ "messages", d->vhost.messages },
+		{ "mappings_made", d->pmem.maps },
+		{ "mappings_kept", d->pmem.kept },
+		{ "flushes", f->popped },
+		{ "flushes_done", f->done },
+		{ "flushes_failed", f->failed },
+		{ "syncs", f->syncs },
+		{ "sync_ns_total", f->sync_ns },
+		{ "sync_ns_max", f->sync_ns_max },
+		{ "notifications", d->vhost.workers[0].vq.notified },
+		{ "latched_errno", (uint64_t)latch_error(&d->latch) },
+	};
+	size_t used = 0;
+
+	add_line(buf, len, &used, "device pmem\nimage %s\nkind %s\nmapping %s\n", d->img.path,
+		 d->img.kind, pmem_state_name(&d->pmem));
+	for (size_t i = 0; i < ARRAY_SIZE(counters); i++)
+		add_line(buf, len, &used, "%s %" PRIu64 "\n", counters[i].key, counters[i].value);
+	return used;
+}
+
+static int sync_image(void *ctx)
+{
+	return image_sync(ctx);
+}
+
+static const struct sync_ops image_sync_ops = { .sync = sync_image };
+
+/* --create, --grow: before anything is opened. */
+static int prepare_image(const struct pmem_cfg *cfg)
+{
+	int ret = 0;
+
+	if (cfg->create)
+		ret = image_create(cfg->image, cfg->create, cfg->sparse);
+	if (!ret && cfg->grow)
+		ret = image_grow(cfg->image, cfg->grow, cfg->sparse);
+	return ret;
+}
+
+static int open_image(struct daemon *d)
+{
+	const struct pmem_cfg *cfg = d->cfg;
+	const struct image_opts opts = {
+		.path = cfg->image,
+		.sparse = cfg->sparse,
+		.read_only = cfg->read_only,
+		.copy_limit = cfg->copy_limit,
+	};
+	int ret = image_open(&d->img, &opts);
+
+	if (ret)
+		return ret;
+	ret = latch_open(&d->latch, cfg->image, d->img.sync_fd);
+	if (!ret && cfg->accept_lost_writes)
+		ret = latch_clear(&d->latch);
+	if (ret) {
+		log_err(cfg->image, "cannot look after the mark of lost writes: %s",
+			strerror(-ret));
+		return ret;
+	}
+	if (latch_error(&d->latch))
+		log_err(cfg->image, "a sync of this image has failed earlier and writes may be "
+				    "lost: every flush "
+				    "will fail. Check the data, then add --accept-lost-writes");
+	return 0;
+}
+
+static int open_sockets(struct daemon *d)
+{
+	const struct pmem_cfg *cfg = d->cfg;
+	char path[4096];
+	const char *control = cfg->control;
+	int ret;
+
+	d->listening = true;
+	if (cfg->socket_path) {
+		d->socket_fd = listen_unix(cfg->socket_path);
+		if (d->socket_fd < 0)
+			return d->socket_fd;
+		if (!control) {
+			snprintf(path, sizeof(path), "%s.ctl", cfg->socket_path);
+			control = path;
+		}
+	} else {
+		d->socket_fd = (int)cfg->fd;
+		ret = inherited_socket(d->socket_fd, &d->listening);
+		if (ret)
+			return ret;
+	}
+	if (control) {
+		d->control_fd = listen_unix(control);
+		if (d->control_fd < 0)
+			return d->control_fd;
+	}
+	return 0;
+}
+
+static void signal_ready(struct loop_source *src, uint32_t events)
+{
+	struct daemon *d = container_of(src, struct daemon, signals);
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(src->fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	log_info(d->img.path, "ending on signal %u", info.ssi_signo);
+	vhost_quit(&d->vhost);
+}
+
+/* SIGTERM and SIGINT come through the loop; blocked before any thread is made. */
+static int open_signals(struct daemon *d)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	d->signals.ready = signal_ready;
+	d->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (d->signals.fd < 0)
+		return -errno;
+	return loop_add(&d->loop, &d->signals, EPOLLIN);
+}
+
+/* Everything from an open image to a locked sandbox; then serves. 0 or -errno. */
+static int serve(struct daemon *d, const struct pmem_hooks *hooks)
+{
+	const struct pmem_cfg *cfg = d->cfg;
+	const struct sync_ops *ops = &image_sync_ops;
+	bool sandboxed = strcmp(cfg->sandbox, "none") != 0;
+	void *ctx = &d->img;
+	int ret;
+
+	if (hooks)
+		ops = hooks->opened(&d->img, &ctx);
+	ret = open_sockets(d);
+	if (ret)
+		return ret;
+	ret = fault_init();
+	if (!ret)
+		ret = loop_init(&d->loop);
+	if (!ret)
+		ret = open_signals(d);
+	if (!ret && sandboxed)
+		ret = sandbox_enter();
+	if (ret)
+		return ret;
+
+	flush_init(&d->flush, cfg->image, ops, ctx, &d->latch, cfg->max_flush_rate);
+	pmem_init(&d->pmem, cfg->image, &d->img, &d->flush, &d->vhost.host);
+	ret = vhost_init(&d->vhost, &d->loop, cfg->image, &pmem_device_ops, &d->pmem);
+	d->vhost.once = cfg->once;
+	if (!ret && d->control_fd >= 0) {
+		ret = control_init(&d->control, &d->loop, d->control_fd, report, d);
+		d->control_fd = -1;
+	}
+	if (!ret)
+		ret = d->listening ? vhost_listen(&d->vhost, d->socket_fd)
+				   : vhost_attach(&d->vhost, d->socket_fd);
+	d->socket_fd = -1;
+	if (!ret && sandboxed)
+		ret = sandbox_lock(latch_needs_file(&d->latch));
+	if (ret)
+		return ret;
+	log_info(cfg->image, "serving %" PRIu64 " MiB (%s)%s%s", d->img.size >> 20, d->img.kind,
+		 cfg->socket_path ? " on " : "", cfg->socket_path ? cfg->socket_path : "");
+	return loop_run(&d->loop);
+}
+
+static void clean_up(struct daemon *d)
+{
+	if (d->vhost.ops)
+		vhost_fini(&d->vhost);
+	control_fini(&d->control);
+	flush_fini(&d->flush);
+	fd_close(&d->signals.fd);
+	fd_close(&d->control_fd);
+	fd_close(&d->socket_fd);
+	if (d->loop.epfd > 0)
+		loop_fini(&d->loop);
+	latch_close(&d->latch);
+	image_close(&d->img);
+}
+
+static int usage_error(const char *what)
+{
+	fprintf(stderr, "vdax pmem: %s; see: vdax pmem --help\n", what);
+	return EXIT_USAGE;
+}
+
+static int check_config(const struct pmem_cfg *cfg, int n_args)
+{
+	bool serves = cfg->socket_path || cfg->fd != FD_NOT_SET;
+
+	if (n_args != 1)
+		return usage_error("give one image");
+	if (cfg->socket_path && cfg->fd != FD_NOT_SET)
+		return usage_error("give --socket-path or --fd, not both");
+	if (!serves && !cfg->create && !cfg->grow && !cfg->accept_lost_writes)
+		return usage_error("give --socket-path or --fd");
+	if (cfg->read_only && (cfg->create || cfg->grow || cfg->accept_lost_writes))
+		return usage_error("--read-only does not go with changes of the image");
+	if (cfg->sandbox && strcmp(cfg->sandbox, "full") && strcmp(cfg->sandbox, "none"))
+		return usage_error("--sandbox wants full or none");
+	return EXIT_OK;
+}
+
+int pmem_main(int argc, char **argv, const struct pmem_hooks *hooks)
+{
+	struct pmem_cfg cfg = { .fd = FD_NOT_SET, .sandbox = "full" };
+	static struct daemon d; /* static: it holds a queue thread's state for each queue */
+	int i = options_parse(&pmem_command, argc, argv, &cfg);
+	int ret;
+
+	if (i <= 0)
+		return i ? EXIT_USAGE : EXIT_OK;
+	ret = check_config(&cfg, argc - i);
+	if (ret)
+		return ret;
+	cfg.image = argv[i];
+	if (cfg.debug)
+		log_set_level(LOG_LEVEL_DEBUG);
+
+	d = (struct daemon){
+		.cfg = &cfg,
+		.img = { .map_fd = -1, .sync_fd = -1 },
+		.latch = { .fd = -1, .dirfd = -1 },
+		.control.listen.fd = -1,
+		.signals.fd = -1,
+		.socket_fd = -1,
+		.control_fd = -1,
+	};
+	ret = prepare_image(&cfg);
+	if (!ret && (cfg.socket_path || cfg.fd != FD_NOT_SET || cfg.accept_lost_writes))
+		ret = open_image(&d);
+	if (!ret && (cfg.socket_path || cfg.fd != FD_NOT_SET))
+		ret = serve(&d, hooks);
+	clean_up(&d);
+	if (latch_error(&d.latch))
+		return EXIT_LOST_WRITES;
+	return ret ? EXIT_FAILED : EXIT_OK;
+}
+
+int cmd_pmem(int argc, char **argv)
+{
+	return pmem_main(argc, argv, NULL);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Privilege goes in stages, all before the first byte from a peer is read. Everything the
+ * daemon needs is open by then.
+ *
+ *   sandbox_enter()  while there is one thread: no_new_privs; namespaces with an empty,
+ *                    read-only root, no network and no IPC, where the system permits it (as an
+ *                    ordinary user through a user namespace); no capabilities.
+ *   sandbox_lock()   when all threads exist: the system-call allow-list, for all of them.
+ *                    A call that is not listed ends the process.
+ */
+#ifndef CMD_SANDBOX_H
+#define CMD_SANDBOX_H
+
+#include <stdbool.h>
+
+/* 0, or -errno after a message. Namespaces that are not permitted are no error. */
+int sandbox_enter(void);
+
+/* create_files: the latch may have to create its mark as a file. 0, or -errno after a message. */
+int sandbox_lock(bool create_files);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A failed sync is never forgotten. The kernel reports a write-back error once and then
+ * says success, so the first failure is kept here, and in a mark that outlives the process:
+ * an extended attribute of the image or, where the file system has none, a file beside it.
+ * Only an operator clears it.
+ */
+#ifndef PMEM_LATCH_H
+#define PMEM_LATCH_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#define LATCH_XATTR	  "user.vdax.lost-writes"
+#define LATCH_FILE_SUFFIX ".vdax-lost-writes" /* a dot and the image's name come before it */
+
+struct latch {
+	const char *path; /* of the image, for messages; borrowed */
+	int fd;		  /* of the image, borrowed; -1: nothing is kept beyond the process */
+	int dirfd;	  /* owned; only where the mark must be a file, else -1 */
+	char file[280];	  /* the mark's name in dirfd */
+	_Atomic int err;  /* errno of the first failure, or 0 */
+};
+
+/*
+ * Finds an earlier mark. path and fd stay the caller's; fd -1 keeps no mark. 0 or -errno;
+ * a mark that was found is no error: see latch_error().
+ */
+int latch_open(struct latch *l, const char *path, int fd);
+void latch_close(struct latch *l);
+
+/* Does setting the latch create a file, which the sandbox must then allow? */
+bool latch_needs_file(const struct latch *l);
+
+/* 0, or the errno of the first failure (EIO if an earlier process left the mark). */
+int latch_error(const struct latch *l);
+
+/* Any thread. The first call counts: it logs err (an errno) and writes the mark as well as it can.
+ */
+void latch_set(struct latch *l, int err);
+
+/* The operator accepts the loss: removes the mark. 0 or -errno. */
+int latch_clear(struct latch *l);
+
+#endif
