@@ -14,10 +14,12 @@
 
 static int unix_address(const char *path, struct sockaddr_un *sa)
 {
+	size_t len = strlen(path);
+
 	*sa = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	if (strlen(path) >= sizeof(sa->sun_path))
+	if (len >= sizeof(sa->sun_path))
 		return -ENAMETOOLONG;
-	strcpy(sa->sun_path, path);
+	memcpy(sa->sun_path, path, len + 1);
 	return 0;
 }
 

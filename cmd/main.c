@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/macros.h"
+#include "cmd/bench_pmem.h"
 #include "cmd/options.h"
 #include "cmd/pmem.h"
 #include "cmd/stat.h"
@@ -14,6 +15,7 @@ static const struct {
 } commands[] = {
 	{ &pmem_command, cmd_pmem },
 	{ &stat_command, cmd_stat },
+	{ &bench_pmem_command, cmd_bench_pmem },
 };
 
 static void usage(FILE *f)
@@ -40,7 +42,7 @@ static int matches(const char *name, int argc, char **argv)
 	while (n < argc) {
 		size_t len = strcspn(name, " ");
 
-		if (strlen(argv[n]) != len || strncmp(argv[n], name, len))
+		if (strlen(argv[n]) != len || memcmp(argv[n], name, len) != 0)
 			return 0;
 		n++;
 		if (!name[len])

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "cmd/options.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdbool.h>
@@ -98,8 +99,7 @@ static const char *option_name_at(const void *ctx, size_t i)
 static const struct option_def *find_option(const struct command *cmd, const char *name, size_t len)
 {
 	for (size_t i = 0; i < cmd->n_options; i++)
-		if (strlen(cmd->options[i].name) == len &&
-		    !strncmp(cmd->options[i].name, name, len))
+		if (strlen(cmd->options[i].name) == len && !memcmp(cmd->options[i].name, name, len))
 			return &cmd->options[i];
 	return NULL;
 }
@@ -116,6 +116,7 @@ static int set_value(const struct option_def *def, void *cfg, const char *value)
 {
 	void *at = (char *)cfg + def->offset;
 
+	assert(value || def->kind == OPTION_FLAG);
 	switch (def->kind) {
 	case OPTION_FLAG:
 		*(bool *)at = true;

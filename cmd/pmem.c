@@ -325,7 +325,7 @@ static int check_config(const struct pmem_cfg *cfg, int n_args)
 		return usage_error("give --socket-path or --fd");
 	if (cfg->read_only && (cfg->create || cfg->grow || cfg->accept_lost_writes))
 		return usage_error("--read-only does not go with changes of the image");
-	if (cfg->sandbox && strcmp(cfg->sandbox, "full") && strcmp(cfg->sandbox, "none"))
+	if (cfg->sandbox && strcmp(cfg->sandbox, "full") != 0 && strcmp(cfg->sandbox, "none") != 0)
 		return usage_error("--sandbox wants full or none");
 	return EXIT_OK;
 }

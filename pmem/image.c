@@ -273,7 +273,7 @@ void image_close(struct image *img)
 
 int image_sync(struct image *img)
 {
-	uint64_t size;
+	uint64_t size = 0;
 	int ret;
 
 	if (img->sync_fd < 0)

@@ -163,8 +163,8 @@ static int op_get_shmem_config(struct vhost *v, struct vhost_msg *m)
 	return sizeof(*c);
 }
 
-#define ANY	-1 /* no protocol feature needed */
-#define REPLIES 1  /* has an answer of its own, so REPLY_ACK does not apply */
+#define ANY	(-1) /* no protocol feature needed */
+#define REPLIES 1    /* has an answer of its own, so REPLY_ACK does not apply */
 
 /* One line for each message of the specification. Without a handler it is not offered. */
 struct op {

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# What people type. The build itself is meson's; this only calls it, and sets up what is missing.
+#
+#   make            build ./build/cmd/vdax
+#   make demo       the main job on real input, explained, in two minutes
+#   make check      all tests; the first time it fetches QEMU and kernels
+#   make check-unit the inner loop, under 20 seconds
+#   make check-long the large counts; can be stopped and started again
+#   make bench      figures for docs/performance.md
+#   make install    to PREFIX (/usr/local), under DESTDIR
+
+PREFIX ?= /usr/local
+BUILD = build
+
+all: $(BUILD)/build.ninja
+	@ninja --quiet -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	@lab/host-packages build
+	@meson setup $(BUILD) --prefix=$(PREFIX) >/dev/null || { cat $(BUILD)/meson-logs/meson-log.txt; exit 1; }
+
+setup:
+	@lab/host-packages build lab
+	@lab/fetch
+
+demo: all setup
+	@VDAX_BUILD=$(BUILD) demo/run
+
+check: setup
+	@lab/host-packages check
+	@tests/run check
+
+check-unit:
+	@lab/host-packages build
+	@tests/run unit
+
+check-long: setup
+	@lab/host-packages check
+	@tests/run long
+
+bench: all setup
+	@bench/run
+
+install: all
+	meson install -C $(BUILD) --no-rebuild
+
+format:
+	clang-format -i $$(git ls-files '*.[ch]')
+
+clean:
+	rm -rf $(BUILD) $(BUILD)-*
+
+.PHONY: all setup demo check check-unit check-long bench install format clean
