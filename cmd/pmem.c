@@ -36,6 +36,7 @@ struct pmem_cfg {
 	bool accept_lost_writes;
 	bool once;
 	const char *sandbox;
+	bool quiet;
 	bool debug;
 	const char *image;
 };
@@ -61,6 +62,7 @@ static const struct option_def options[] = {
 	{ "accept-lost-writes", NULL, OPTION_FLAG, AT(accept_lost_writes),
 	  "clear the mark that a failed sync has left" },
 	{ "once", NULL, OPTION_FLAG, AT(once), "exit when the front end goes away" },
+	{ "quiet", NULL, OPTION_FLAG, AT(quiet), "only warnings and errors" },
 	{ "sandbox", "MODE", OPTION_STRING, AT(sandbox), "full (the default) or none" },
 	{ "debug", NULL, OPTION_FLAG, AT(debug), "say more" },
 };
@@ -343,6 +345,8 @@ int pmem_main(int argc, char **argv, const struct pmem_hooks *hooks)
 	if (ret)
 		return ret;
 	cfg.image = argv[i];
+	if (cfg.quiet)
+		log_set_level(LOG_LEVEL_WARN);
 	if (cfg.debug)
 		log_set_level(LOG_LEVEL_DEBUG);
 
