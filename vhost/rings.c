@@ -176,6 +176,7 @@ static int take_fd(struct vhost_msg *m, int *fd)
 {
 	bool none = m->p.u64 & VHOST_USER_VRING_NOFD_MASK;
 
+	*fd = -1;
 	if (m->nfds != (none ? 0u : 1u))
 		return -EPROTO;
 	*fd = m->fds[0];
