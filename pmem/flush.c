@@ -89,13 +89,16 @@ static void accept_chain(struct flush *f, struct vq *vq, const struct vq_chain *
 	f->popped++;
 }
 
-/* Pops all that is available: this is the generation. */
+/*
+ * Pops all that is available: this is the generation. At most a ring full, or a driver that
+ * keeps sending bad requests, which are answered here, would never let us go.
+ */
 static void collect(struct flush *f, struct vq *vq)
 {
 	struct vq_chain c = { .seg = f->segs, .cap = f->segs_cap };
 
 	f->n = 0;
-	while (f->n < f->cap && vq_pop(vq, &c) == 1)
+	for (uint32_t i = 0; i < vq->cfg.size && vq_pop(vq, &c) == 1; i++)
 		accept_chain(f, vq, &c);
 }
 
