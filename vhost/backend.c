@@ -65,8 +65,11 @@ const struct shm_ops backend_shm_ops = { .map = shm_map, .unmap = shm_unmap };
 /* The channel is of no use any more; the main one decides about the connection. */
 static void channel_lost(struct backend *b, int err)
 {
-	log_warn(b->name, "back-end channel: %s; no mapping can be made on this connection",
-		 strerror(-err));
+	if (err == -ECONNRESET)
+		log_debug(b->name, "back-end channel closed"); /* as a front end that ends does */
+	else
+		log_warn(b->name, "back-end channel: %s; no mapping can be made on this connection",
+			 strerror(-err));
 	loop_del(b->loop, &b->src);
 	vhost_sock_close(&b->sock);
 	b->stale = false;
