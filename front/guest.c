@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The platform that guest/ sees. Guest-physical addresses are offsets in the RAM memfd, and
+ * those of shared-memory regions lie in the reserved range from FRONT_BAR_GPA on. The guest
+ * runs in the monitor's thread: its wait() is front_poll(), so the back-end channel is
+ * served while a guest function blocks.
+ */
 #include "front/guest.h"
 
 #include <errno.h>
