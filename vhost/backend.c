@@ -104,7 +104,8 @@ static bool reply_expected(const struct backend *b)
 	const struct vhost_user_hdr *hdr = &b->sock.msg.hdr;
 
 	return (b->stale || b->phase == BACKEND_SENT || b->phase == BACKEND_PROBED) &&
-	       (hdr->flags & VHOST_USER_F_REPLY) && hdr->size == sizeof(uint64_t);
+	       (hdr->flags & VHOST_USER_F_REPLY) && hdr->request == b->last_request &&
+	       hdr->size == sizeof(uint64_t);
 }
 
 /* Takes all answers that are there. */
@@ -142,6 +143,7 @@ static void send_msg(struct backend *b, const struct vhost_msg *m, int fd, enum 
 		return;
 	}
 	b->requests++;
+	b->last_request = m->hdr.request;
 	b->phase = phase;
 	if (!b->reply_ack) { /* nothing will answer: the table change or the timer tells */
 		b->phase = BACKEND_REPLIED;

@@ -40,7 +40,8 @@ struct backend {
 	bool can_map;	     /* the front end takes mappings with descriptors */
 	bool config_changed; /* the front end takes CONFIG_CHANGE_MSG */
 	enum backend_phase phase;
-	bool stale; /* the answer that is still to come belongs to a cancelled request */
+	uint32_t last_request; /* sent: VHOST_USER_BACKEND_* */
+	bool stale;	       /* the answer that is still to come belongs to a cancelled request */
 	struct shm_req *head, **tail; /* head is the one that is under way */
 	struct shm_req *finished;     /* done() is due, with err */
 	int finished_err;
