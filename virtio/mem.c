@@ -68,23 +68,26 @@ static int region_map(struct mem_region *r, int fd, const struct stat *st)
 	uint64_t granule = map_granule(fd);
 	uint64_t begin = align_down(r->off, granule);
 	uint64_t end = align_up(r->off + r->size, granule);
+	size_t len = (size_t)(end - begin);
 	struct mem_map *map;
 	void *addr;
 
+	if (len != end - begin) /* a large region on a 32-bit host */
+		return 0;
 	/* A page past the end of the file would fault on first touch. */
 	if (!end || (S_ISREG(st->st_mode) && r->off + r->size > (uint64_t)st->st_size))
 		return 0;
 	map = malloc(sizeof(*map));
 	if (!map)
 		return -ENOMEM;
-	addr = mmap(NULL, end - begin, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
+	addr = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
 		    (off_t)begin);
 	if (addr == MAP_FAILED) {
 		free(map);
 		return 0;
 	}
-	madvise(addr, end - begin, MADV_DONTDUMP); /* a core file of ours has no guest data */
-	*map = (struct mem_map){ .refs = 1, .addr = addr, .len = end - begin };
+	madvise(addr, len, MADV_DONTDUMP); /* a core file of ours has no guest data */
+	*map = (struct mem_map){ .refs = 1, .addr = addr, .len = len };
 	r->map = map;
 	r->host = (uint8_t *)addr + (r->off - begin);
 	return 0;
