@@ -98,7 +98,8 @@ struct walk {
 	struct vq_chain *chain;
 	const struct vring_desc *table; /* the ring's own, or an indirect one */
 	uint32_t table_len;		/* entries */
-	uint32_t left;			/* descriptors the chain may still have */
+	bool indirect;			/* in an indirect table, which may be the ring's own */
+	uint32_t left;			/* buffers the chain may still have */
 	const char *why;		/* what was wrong, for the message */
 };
 
@@ -117,6 +118,8 @@ static int add_buffer(struct walk *w, const struct desc *d)
 	uint64_t addr = d->addr;
 	uint64_t left = d->len;
 
+	if (!w->left--)
+		return bad(w, "a chain that loops or is too long");
 	if (!writable && c->n_writable)
 		return bad(w, "a device-readable descriptor after a device-writable one");
 	if (d->len > UINT32_MAX - c->readable_len - c->writable_len)
@@ -146,7 +149,7 @@ static int enter_indirect(struct walk *w, const struct desc *d)
 
 	if (!w->vq->indirect)
 		return bad(w, "an indirect descriptor without the feature");
-	if (w->table != w->vq->desc)
+	if (w->indirect)
 		return bad(w, "an indirect descriptor inside an indirect table");
 	if (d->flags & VRING_DESC_F_NEXT)
 		return bad(w, "an indirect descriptor with a next one");
@@ -155,6 +158,7 @@ static int enter_indirect(struct walk *w, const struct desc *d)
 	/* Alignment is not required of the table, but of every access we make to it. */
 	if (!is_aligned(d->addr, _Alignof(le64)))
 		return bad(w, "an indirect table that is not aligned");
+	w->indirect = true;
 	w->table = mem_span(w->vq->mem, d->addr, &len);
 	w->table_len = d->len / sizeof(struct vring_desc);
 	if (!w->table || len != d->len)
@@ -171,8 +175,6 @@ static int walk_chain(struct walk *w, uint32_t i)
 	for (;;) {
 		if (i >= w->table_len)
 			return bad(w, "a descriptor index outside the table");
-		if (!w->left--)
-			return bad(w, "a chain that loops or is too long");
 		d = desc_read(&w->table[i]);
 		if (d.flags & VRING_DESC_F_INDIRECT) {
 			ret = enter_indirect(w, &d);
