@@ -45,14 +45,17 @@ int split_translate(struct vq *vq)
 {
 	const struct vq_config *cfg = &vq->cfg;
 
-	if (!is_aligned(cfg->desc_uva, VRING_DESC_ALIGN) ||
-	    !is_aligned(cfg->avail_uva, VRING_AVAIL_ALIGN) ||
-	    !is_aligned(cfg->used_uva, VRING_USED_ALIGN))
-		return -EINVAL;
 	vq->desc = mem_by_uva(vq->mem, cfg->desc_uva, VRING_DESC_BYTES(cfg->size));
 	vq->avail = mem_by_uva(vq->mem, cfg->avail_uva, VRING_AVAIL_BYTES(cfg->size));
 	vq->used = mem_by_uva(vq->mem, cfg->used_uva, VRING_USED_BYTES(cfg->size));
-	return vq->desc && vq->avail && vq->used ? 0 : -EFAULT;
+	if (!vq->desc || !vq->avail || !vq->used)
+		return -EFAULT;
+	/* Our own addresses: the front end's need not be aligned alike. */
+	if (!is_aligned((uintptr_t)vq->desc, VRING_DESC_ALIGN) ||
+	    !is_aligned((uintptr_t)vq->avail, VRING_AVAIL_ALIGN) ||
+	    !is_aligned((uintptr_t)vq->used, VRING_USED_ALIGN))
+		return -EINVAL;
+	return 0;
 }
 
 static int start_guarded(void *arg)
@@ -155,14 +158,14 @@ static int enter_indirect(struct walk *w, const struct desc *d)
 		return bad(w, "an indirect descriptor with a next one");
 	if (!d->len || d->len % sizeof(struct vring_desc))
 		return bad(w, "an indirect table of a wrong size");
-	/* Alignment is not required of the table, but of every access we make to it. */
-	if (!is_aligned(d->addr, _Alignof(le64)))
-		return bad(w, "an indirect table that is not aligned");
 	w->indirect = true;
 	w->table = mem_span(w->vq->mem, d->addr, &len);
 	w->table_len = d->len / sizeof(struct vring_desc);
 	if (!w->table || len != d->len)
 		return bad(w, "an indirect table outside memory");
+	/* Alignment is not required of the table, but of every access we make to it. */
+	if (!is_aligned((uintptr_t)w->table, _Alignof(le64)))
+		return bad(w, "an indirect table that is not aligned");
 	return 0;
 }
 
