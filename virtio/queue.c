@@ -62,10 +62,13 @@ uint16_t vq_stop(struct vq *vq)
 
 static void set_fd(struct vq *vq, int *slot, int fd)
 {
+	int former;
+
 	pthread_mutex_lock(&vq->lock);
-	fd_close(slot);
+	former = *slot;
 	*slot = fd;
 	pthread_mutex_unlock(&vq->lock);
+	fd_close(&former);
 }
 
 void vq_set_call(struct vq *vq, int fd)
@@ -80,10 +83,14 @@ void vq_set_err(struct vq *vq, int fd)
 
 void vq_set_mem(struct vq *vq, struct mem_table *mem)
 {
+	struct mem_table *former;
+
+	mem_get(mem);
 	pthread_mutex_lock(&vq->lock);
-	mem_put(vq->mem_next);
-	vq->mem_next = mem_get(mem);
+	former = vq->mem_next;
+	vq->mem_next = mem;
 	pthread_mutex_unlock(&vq->lock);
+	mem_put(former); /* may unmap, which takes its time */
 }
 
 void vq_refresh(struct vq *vq)
