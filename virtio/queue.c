@@ -28,9 +28,11 @@ int vq_start(struct vq *vq, const struct vq_config *cfg, struct mem_table *mem)
 {
 	int ret;
 
+	vq_stop(vq); /* a table that came while it was stopped is older than mem */
+	vq->next_avail = cfg->base;
+	vq->avail_seen = cfg->base;
 	if (!is_pow2(cfg->size) || cfg->size > VRING_SIZE_MAX)
 		return -EINVAL;
-	mem_put(vq->mem);
 	vq->mem = mem_get(mem);
 	vq->cfg = *cfg;
 	vq->event_idx = cfg->features & VIRTIO_BIT(VIRTIO_F_EVENT_IDX);

@@ -62,11 +62,9 @@ static int start_guarded(void *arg)
 {
 	struct vq *vq = arg;
 
-	vq->next_avail = vq->cfg.base;
-	vq->avail_seen = vq->cfg.base;
 	vq->next_used = ring_load(&vq->used->idx);
 	vq->published = vq->next_used;
-	/* So the first publish notifies whatever used_event says; a spare call is harmless. */
+	/* Who had the ring before may owe a call: the first publish makes up for it. */
 	vq->signalled = (uint16_t)(vq->next_used - vq->cfg.size);
 	return 0;
 }

@@ -8,7 +8,7 @@
 /* Finds the three parts of the ring in vq->mem. 0, -EINVAL (alignment) or -EFAULT. */
 int split_translate(struct vq *vq);
 
-/* Takes the indices over from the ring and vq->cfg.base. 0 or -EFAULT. */
+/* Takes the used index over from the ring. 0 or -EFAULT. */
 int split_start(struct vq *vq);
 
 /* Shows the pushed chains; returns 1 if the driver wants a notification, 0 or -errno. */
