@@ -8,6 +8,7 @@
 #include "cmd/options.h"
 #include "cmd/pmem.h"
 #include "cmd/stat.h"
+#include "cmd/vm.h"
 
 static const struct {
 	const struct command *cmd;
@@ -15,6 +16,7 @@ static const struct {
 } commands[] = {
 	{ &pmem_command, cmd_pmem },
 	{ &stat_command, cmd_stat },
+	{ &vm_command, cmd_vm },
 	{ &bench_pmem_command, cmd_bench_pmem },
 };
 

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * `vdax vm` first makes a plan, with which nothing is started or written yet. The plan is
+ * printed (--dry-run), or run: cmd/vm_run.h.
+ */
+#ifndef CMD_VM_H
+#define CMD_VM_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include "cmd/args.h"
+#include "cmd/options.h"
+#include "cmd/vm_kernel.h"
+#include "cmd/vm_lab.h"
+#include "cmd/vm_qemu.h"
+
+#define VM_IMAGES_MAX (OPTION_LIST_MAX + 1u) /* and the root */
+
+struct vm_plan {
+	char self[PATH_MAX]; /* this program */
+	char qemu[PATH_MAX];
+	struct vm_lab lab;
+	struct vm_kernel kernel;
+	struct vm_machine machine;
+	const char *images[VM_IMAGES_MAX]; /* the root, if there is one, is the first */
+	bool read_only, sparse;
+	const struct option_list *additions; /* SRC:DST, into the initramfs */
+	char **command;			     /* ends with NULL; empty: the console */
+};
+
+extern const struct command vm_command;
+
+int cmd_vm(int argc, char **argv);
+
+/* The daemon of image i. */
+void vm_daemon_args(struct args *a, const struct vm_plan *plan, unsigned i);
+
+/* What makes the initramfs; the command is in a file in the machine's directory. */
+void vm_initramfs_args(struct args *a, const struct vm_plan *plan);
+
+/* The script that the guest runs: one word of command is one, several are quoted. */
+void vm_write_command(FILE *f, char *const *command);
+
+#endif

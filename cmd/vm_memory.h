@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* How much memory a guest needs for its images, and whether the host has it. */
+#ifndef CMD_VM_MEMORY_H
+#define CMD_VM_MEMORY_H
+
+#include <stdint.h>
+
+/* The least that a guest with images of image_bytes in all can start with. */
+uint64_t vm_memory_least(uint64_t image_bytes);
+
+/* What it gets if nobody says how much: room to work, too. */
+uint64_t vm_memory_default(uint64_t image_bytes);
+
+/* The value of one line, such as "MemAvailable:", of /proc/meminfo in bytes; 0 if there is none. */
+uint64_t meminfo_value(const char *meminfo, const char *key);
+
+/*
+ * Sets *memory if it is 0, makes it whole MiB, and checks it against the images and the
+ * host. 0, or -ENOMEM after a message.
+ */
+int vm_memory_choose(uint64_t *memory, uint64_t image_bytes);
+
+#endif
