@@ -8,12 +8,10 @@
 #include "cmd/bench_pmem.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/align.h"
@@ -54,9 +52,7 @@ struct bench {
 
 	int64_t syncs_before;
 
-	uint8_t *bare; /* the file for comparison, mapped */
-	int bare_fd;
-	uint64_t bare_value;
+	int image_fd; /* the front end's, of the mapping; for the comparison */
 };
 
 /* Store and flush. */
@@ -114,12 +110,13 @@ static int bare_slice(struct bench *b, uint64_t ns, struct bench_side *side)
 	uint64_t began = clock_ns(), now = began;
 
 	while (now - began < ns) {
+		struct job *j = &b->jobs[0];
 		uint64_t start = now;
 
-		b->bare_value++;
-		memcpy(b->bare, &b->bare_value, sizeof(b->bare_value));
-		if (fdatasync(b->bare_fd) < 0) {
-			log_err(b->opts->bare_path, "fdatasync: %s", strerror(errno));
+		j->value++;
+		vdax_window_write(&b->g.window, j->off, &j->value, sizeof(j->value));
+		if (fdatasync(b->image_fd) < 0) {
+			log_err(b->opts->socket_path, "fdatasync: %s", strerror(errno));
 			return -EIO;
 		}
 		now = clock_ns();
@@ -127,33 +124,6 @@ static int bare_slice(struct bench *b, uint64_t ns, struct bench_side *side)
 	}
 	side->seconds += (double)(now - began) / NS_PER_S;
 	return 0;
-}
-
-/* Make the file for comparison, with its blocks. It has no name any more when this returns. */
-static int bare_open(struct bench *b)
-{
-	const char *path = b->opts->bare_path;
-	void *p;
-	int ret;
-
-	b->bare_fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (b->bare_fd < 0) {
-		ret = -errno;
-		goto out;
-	}
-	unlink(path);
-	ret = -posix_fallocate(b->bare_fd, 0, PMEM_ALIGN);
-	if (ret)
-		goto out;
-	p = mmap(NULL, PMEM_ALIGN, PROT_READ | PROT_WRITE, MAP_SHARED, b->bare_fd, 0);
-	if (p == MAP_FAILED)
-		ret = -errno;
-	else
-		b->bare = p;
-out:
-	if (ret)
-		log_err(path, "cannot make this file: %s", strerror(-ret));
-	return ret;
 }
 
 /* The daemon's number of syncs, or SYNCS_NOT_TOLD. */
@@ -192,7 +162,7 @@ static int connect_device(struct bench *b)
 	if (!ret)
 		ret = front_start(b->f);
 	if (!ret)
-		ret = vdax_pmem_probe(&b->g.pm);
+		ret = vdax_pmem_probe(&b->g.pm); /* the mapping is there after this */
 	if (ret)
 		log_err(b->opts->socket_path, "cannot use this device: %s", strerror(-ret));
 	return ret;
@@ -207,6 +177,7 @@ static int make_jobs(struct bench *b)
 			n);
 		return -EINVAL;
 	}
+	b->image_fd = b->f->map[0].fd;
 	b->jobs = calloc(n, sizeof(*b->jobs));
 	if (!b->jobs)
 		return -ENOMEM;
@@ -225,7 +196,7 @@ static int run_slices(struct bench *b, struct bench_pmem_result *r)
 	int ret;
 
 	ret = flush_slice(b, WARM_UP_NS, &warm_up);
-	if (!ret && b->bare)
+	if (!ret && b->opts->bare)
 		ret = bare_slice(b, WARM_UP_NS, &warm_up);
 	r->requests = b->g.pm.stats.sent;
 	r->kicks = b->f->q[0].kicks;
@@ -233,11 +204,11 @@ static int run_slices(struct bench *b, struct bench_pmem_result *r)
 	if (!ret && b->opts->control_path)
 		b->syncs_before = read_syncs(b->opts->control_path);
 	while (!ret && left) {
-		uint64_t ns = b->bare ? MIN(left, (uint64_t)SLICE_NS) : left;
+		uint64_t ns = b->opts->bare ? MIN(left, (uint64_t)SLICE_NS) : left;
 
 		left -= ns;
 		ret = flush_slice(b, ns, &r->vdax);
-		if (!ret && b->bare)
+		if (!ret && b->opts->bare)
 			ret = bare_slice(b, ns, &r->bare);
 	}
 	return ret;
@@ -258,23 +229,18 @@ static void count(struct bench *b, struct bench_pmem_result *r)
 
 int bench_pmem_run(const struct bench_pmem_opts *opts, struct bench_pmem_result *result)
 {
-	struct bench b = { .opts = opts, .bare_fd = -1, .syncs_before = SYNCS_NOT_TOLD };
+	struct bench b = { .opts = opts, .syncs_before = SYNCS_NOT_TOLD };
 	int ret;
 
 	memset(result, 0, sizeof(*result));
 	ret = connect_device(&b);
 	if (!ret)
 		ret = make_jobs(&b);
-	if (!ret && opts->bare_path)
-		ret = bare_open(&b);
 	if (!ret)
 		ret = run_slices(&b, result);
 	if (!ret)
 		count(&b, result);
 
-	if (b.bare)
-		munmap(b.bare, PMEM_ALIGN);
-	fd_close(&b.bare_fd);
 	if (b.f && b.f->running)
 		front_stop(b.f);
 	front_close(b.f);
@@ -286,8 +252,9 @@ int bench_pmem_run(const struct bench_pmem_opts *opts, struct bench_pmem_result 
 /* --- the command --- */
 
 struct cfg {
+	const char *socket_path;
 	const char *control;
-	const char *bare;
+	bool bare;
 	uint32_t jobs;
 	uint32_t seconds;
 	bool separate;
@@ -297,20 +264,21 @@ struct cfg {
 #define AT(field) offsetof(struct cfg, field)
 
 static const struct option_def options[] = {
+	{ "socket-path", "PATH", OPTION_STRING, AT(socket_path), "where vdax pmem listens" },
 	{ "jobs", "N", OPTION_U32, AT(jobs), "flushes that are under way at once (default: 1)" },
 	{ "seconds", "N", OPTION_U32, AT(seconds), "how long (default: 5)" },
-	{ "no-merge", NULL, OPTION_FLAG, AT(separate),
+	{ "no-coalesce", NULL, OPTION_FLAG, AT(separate),
 	  "the driver sends each flush by itself; only the daemon merges" },
 	{ "control", "PATH", OPTION_STRING, AT(control),
 	  "the daemon's control socket (default: the socket path and .ctl)" },
-	{ "bare", "PATH", OPTION_STRING, AT(bare),
-	  "compare with fdatasync of a file made here; alternates" },
+	{ "bare", NULL, OPTION_FLAG, AT(bare),
+	  "compare with a bare fdatasync of the same image; alternates" },
 	{ "json", NULL, OPTION_FLAG, AT(json), "print a JSON object" },
 };
 
 const struct command bench_pmem_command = {
 	.name = "bench pmem",
-	.args = "[OPTION]... SOCKET",
+	.args = "--socket-path PATH [OPTION]...",
 	.summary = "Measure the flushes of a running vdax pmem. Overwrites the image.",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
@@ -358,7 +326,8 @@ static void print_table(const struct bench_pmem_result *r)
 	printf("ring requests %" PRIu64 ", kicks %" PRIu64 ", calls %" PRIu64, r->requests,
 	       r->kicks, r->calls);
 	if (r->has_syncs)
-		printf(", host syncs %" PRIu64, r->syncs);
+		printf(", host syncs %" PRIu64 " (%.4f for each flush)", r->syncs,
+		       (double)r->syncs / (double)r->vdax.latency.n);
 	printf("\n");
 }
 
@@ -374,7 +343,7 @@ static void print_side_json(const char *name, const struct bench_side *s)
 
 static void print_json(const struct bench_pmem_opts *o, const struct bench_pmem_result *r)
 {
-	printf("{\n  \"jobs\": %" PRIu32 ",\n  \"merge\": %s,\n", o->jobs,
+	printf("{\n  \"jobs\": %" PRIu32 ",\n  \"coalesce\": %s,\n", o->jobs,
 	       o->coalesce ? "true" : "false");
 	print_side_json("vdax", &r->vdax);
 	if (r->bare.latency.n) {
@@ -382,7 +351,8 @@ static void print_json(const struct bench_pmem_opts *o, const struct bench_pmem_
 		printf("  \"added_p50_us\": %.1f,\n", added_us(r));
 	}
 	if (r->has_syncs)
-		printf("  \"host_syncs\": %" PRIu64 ",\n", r->syncs);
+		printf("  \"host_syncs\": %" PRIu64 ",\n  \"host_syncs_per_flush\": %.6f,\n",
+		       r->syncs, (double)r->syncs / (double)r->vdax.latency.n);
 	printf("  \"ring_requests\": %" PRIu64 ",\n  \"kicks\": %" PRIu64 ",\n  \"calls\": %" PRIu64
 	       "\n}\n",
 	       r->requests, r->kicks, r->calls);
@@ -398,18 +368,18 @@ int cmd_bench_pmem(int argc, char **argv)
 
 	if (i <= 0)
 		return i ? EXIT_USAGE : EXIT_OK;
-	if (argc - i != 1 || !cfg.jobs || cfg.jobs > MAX_JOBS || !cfg.seconds) {
+	if (argc != i || !cfg.socket_path || !cfg.jobs || cfg.jobs > MAX_JOBS || !cfg.seconds) {
 		fprintf(stderr,
-			"vdax bench pmem: give one socket, 1 to %u jobs and a time; see: "
+			"vdax bench pmem: give --socket-path, 1 to %u jobs and a time; see: "
 			"vdax bench pmem --help\n",
 			MAX_JOBS);
 		return EXIT_USAGE;
 	}
-	snprintf(control, sizeof(control), "%s.ctl", argv[i]);
+	snprintf(control, sizeof(control), "%s.ctl", cfg.socket_path);
 	opts = (struct bench_pmem_opts){
-		.socket_path = argv[i],
+		.socket_path = cfg.socket_path,
 		.control_path = cfg.control ? cfg.control : control,
-		.bare_path = cfg.bare,
+		.bare = cfg.bare,
 		.jobs = cfg.jobs,
 		.seconds = cfg.seconds,
 		.coalesce = !cfg.separate,

@@ -18,9 +18,9 @@
 struct bench_pmem_opts {
 	const char *socket_path;
 	const char *control_path; /* of the daemon, for its number of syncs; NULL: not asked */
-	const char *bare_path;	  /* a file to make, sync for comparison and remove; or NULL */
 	uint32_t jobs;
 	double seconds; /* of flushing, the comparison not counted */
+	bool bare;	/* alternate with bare syncs of the image, one at a time */
 	bool coalesce;	/* the driver merges flushes, as ours in a guest does */
 };
 

@@ -168,6 +168,14 @@ static const int allowed[] = {
 	SCMP_SYS(tgkill),
 };
 
+/* The call, but only with this as its second argument. */
+static int allow_with(scmp_filter_ctx ctx, int call, unsigned long arg)
+{
+	const struct scmp_arg_cmp cmp = { .arg = 1, .op = SCMP_CMP_EQ, .datum_a = arg };
+
+	return seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, call, 1, &cmp);
+}
+
 static int allow_calls(scmp_filter_ctx ctx, bool create_files)
 {
 	/* fcntl: only what virtio/ and vhost/ ask of a descriptor; ioctl: only a device's size */
@@ -177,11 +185,9 @@ static int allow_calls(scmp_filter_ctx ctx, bool create_files)
 	for (size_t i = 0; !ret && i < ARRAY_SIZE(allowed); i++)
 		ret = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0);
 	for (size_t i = 0; !ret && i < ARRAY_SIZE(fcntls); i++)
-		ret = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-				       SCMP_A1(SCMP_CMP_EQ, fcntls[i]));
+		ret = allow_with(ctx, SCMP_SYS(fcntl), fcntls[i]);
 	if (!ret)
-		ret = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-				       SCMP_A1(SCMP_CMP_EQ, BLKGETSIZE64));
+		ret = allow_with(ctx, SCMP_SYS(ioctl), BLKGETSIZE64);
 	if (!ret && create_files)
 		ret = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(openat), 0);
 	return ret;
