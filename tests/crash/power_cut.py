@@ -145,7 +145,7 @@ def main():
     vmload.lab.exit_on_signals()
     reason = vmload.missing(args.kernel)
     if reason:
-        print(reason)
+        print(f"skipped: {reason}")
         return 77
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="vdax-crash-") as work:

@@ -39,7 +39,7 @@ def missing(*kernels):
     """Why no guest can run here, or None."""
     for part in ("root", "bin", *(f"kernel-{k}" for k in kernels)):
         if not os.path.exists(f"{lab.LAB}/stamps/{part}"):
-            return f"skipped: the lab has no {part} in {lab.LAB}: run lab/fetch"
+            return f"the lab has no {part} in {lab.LAB}: run lab/fetch"
     return None
 
 
@@ -134,7 +134,8 @@ def inspect_script():
     sql = ("SELECT 'have', h.w, h.n, (SELECT count(*) FROM (SELECT * FROM item WHERE w = h.w)"
            f" WHERE data = {PAYLOAD_SQL}) FROM head AS h;")
     return mount_script() + "".join(
-        f"echo check {name} $(sqlite3 -batch -bail /mnt/db/{name}.db 'PRAGMA integrity_check;')\n"
+        f"echo check {name} $(sqlite3 -batch -bail /mnt/db/{name}.db 'PRAGMA integrity_check(3);'"
+        " | tr '*\\n' '  ')\n"
         f"sqlite3 -batch -bail -list -separator ' ' /mnt/db/{name}.db \"{sql}\"\n"
         for name, _, _, _ in DATABASES) + "umount /mnt\n"
 
