@@ -31,7 +31,6 @@ static void on_ready(struct loop_source *src, uint32_t events)
 	fd_drain(src->fd);
 	if (s->victim) {
 		loop_del(s->loop, &s->victim->src);
-		fd_close(&s->victim->src.fd);
 		s->victim = NULL;
 	}
 }
@@ -108,7 +107,6 @@ static void test_remove_ready(void)
 	fd_signal(b.src.fd);
 	run(&loop, 4, &keep);
 	CHECK_EQ("one of them", a.calls + b.calls, 1);
-	CHECK_EQ("removed", (a.src.fd < 0) + (b.src.fd < 0), 1);
 	fd_close(&a.src.fd);
 	fd_close(&b.src.fd);
 	fd_close(&keep.src.fd);
@@ -126,8 +124,11 @@ static void test_remove_itself(void)
 	a.victim = &a;
 	fd_signal(a.src.fd);
 	run(&loop, 3, &keep);
+	fd_signal(a.src.fd); /* ready, but nobody's business now */
+	run(&loop, 3, &keep);
 	CHECK_EQ("once", a.calls, 1);
-	CHECK(keep.calls >= 2);
+	CHECK(keep.calls >= 5);
+	fd_close(&a.src.fd);
 	fd_close(&keep.src.fd);
 	loop_fini(&loop);
 }
