@@ -144,8 +144,10 @@ static uint64_t must_wait(const struct flush *f)
 
 uint64_t flush_serve(struct flush *f, struct vq *vq, bool refuse)
 {
-	if (make_room(f, vq))
+	if (make_room(f, vq)) {
 		vq_break(vq, -ENOMEM, "out of memory");
+		return UINT64_MAX;
+	}
 	while (!vq->stopping && !vq->broken) {
 		uint64_t wait = refuse ? 0 : must_wait(f);
 		uint32_t ret = PMEM_RESP_FAIL;
