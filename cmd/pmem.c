@@ -161,12 +161,17 @@ static int prepare_image(const struct pmem_cfg *cfg)
 	return ret;
 }
 
+static bool serves(const struct pmem_cfg *cfg)
+{
+	return cfg->socket_path || cfg->fd != FD_NOT_SET;
+}
+
 static int open_image(struct daemon *d)
 {
 	const struct pmem_cfg *cfg = d->cfg;
 	const struct image_opts opts = {
 		.path = cfg->image,
-		.sparse = cfg->sparse,
+		.sparse = cfg->sparse || !serves(cfg),
 		.read_only = cfg->read_only,
 		.copy_limit = cfg->copy_limit,
 	};
@@ -186,6 +191,9 @@ static int open_image(struct daemon *d)
 		log_err(cfg->image, "a sync of this image has failed earlier and writes may be "
 				    "lost: every flush "
 				    "will fail. Check the data, then add --accept-lost-writes");
+	if (serves(cfg) && cfg->sparse && !cfg->read_only && !d->img.is_block)
+		log_warn(cfg->image, "sparse: if the disk is full when the guest stores into a "
+				     "hole, the VM is killed");
 	return 0;
 }
 
@@ -268,8 +276,10 @@ static int serve(struct daemon *d, const struct pmem_hooks *hooks)
 		ret = loop_init(&d->loop);
 	if (!ret)
 		ret = open_signals(d);
-	if (!ret && sandboxed)
+	if (!ret && sandboxed) {
+		latch_become_owner(&d->latch);
 		ret = sandbox_enter();
+	}
 	if (ret)
 		return ret;
 
@@ -317,13 +327,11 @@ static int usage_error(const char *what)
 
 static int check_config(const struct pmem_cfg *cfg, int n_args)
 {
-	bool serves = cfg->socket_path || cfg->fd != FD_NOT_SET;
-
 	if (n_args != 1)
 		return usage_error("give one image");
 	if (cfg->socket_path && cfg->fd != FD_NOT_SET)
 		return usage_error("give --socket-path or --fd, not both");
-	if (!serves && !cfg->create && !cfg->grow && !cfg->accept_lost_writes)
+	if (!serves(cfg) && !cfg->create && !cfg->grow && !cfg->accept_lost_writes)
 		return usage_error("give --socket-path or --fd");
 	if (cfg->read_only && (cfg->create || cfg->grow || cfg->accept_lost_writes))
 		return usage_error("--read-only does not go with changes of the image");
@@ -360,9 +368,9 @@ int pmem_main(int argc, char **argv, const struct pmem_hooks *hooks)
 		.control_fd = -1,
 	};
 	ret = prepare_image(&cfg);
-	if (!ret && (cfg.socket_path || cfg.fd != FD_NOT_SET || cfg.accept_lost_writes))
+	if (!ret && (serves(&cfg) || cfg.accept_lost_writes))
 		ret = open_image(&d);
-	if (!ret && (cfg.socket_path || cfg.fd != FD_NOT_SET))
+	if (!ret && serves(&cfg))
 		ret = serve(&d, hooks);
 	clean_up(&d);
 	if (latch_error(&d.latch))

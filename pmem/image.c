@@ -139,6 +139,21 @@ int image_create(const char *path, uint64_t size, bool sparse)
 	return ret;
 }
 
+/* From size old; what failed half-way is undone, or the image has a size that nobody asked for. */
+static int grow_locked(const char *path, int fd, uint64_t size, off_t old, bool sparse)
+{
+	int ret = extend(path, fd, size, sparse);
+
+	if (!ret && fsync(fd) < 0) {
+		ret = -errno;
+		log_err(path, "cannot write the image: %s", strerror(-ret));
+	}
+	if (ret && ftruncate(fd, old) < 0)
+		log_err(path, "cannot give it back its size of %" PRIu64 " bytes: %s",
+			(uint64_t)old, strerror(errno));
+	return ret;
+}
+
 int image_grow(const char *path, uint64_t size, bool sparse)
 {
 	struct stat st;
@@ -159,9 +174,7 @@ int image_grow(const char *path, uint64_t size, bool sparse)
 	} else {
 		ret = lock(path, fd, F_WRLCK);
 		if (!ret)
-			ret = extend(path, fd, size, sparse);
-		if (!ret && fsync(fd) < 0)
-			ret = -errno;
+			ret = grow_locked(path, fd, size, st.st_size, sparse);
 	}
 	fd_close(&fd);
 	return ret;
@@ -215,13 +228,9 @@ static int open_writable(struct image *img, const struct image_opts *opts)
 		log_err(img->path, "cannot open the image a second time: %s", strerror(-ret));
 		return ret;
 	}
-	if (img->is_block)
+	if (img->is_block || opts->sparse)
 		return 0;
-	if (!opts->sparse)
-		return allocate(img->path, img->map_fd, img->size);
-	log_warn(img->path, "sparse: if the disk is full when the guest stores into a hole, the VM "
-			    "is killed");
-	return 0;
+	return allocate(img->path, img->map_fd, img->size);
 }
 
 /* Replaces map_fd, opened read-only, by a copy that may be written. */

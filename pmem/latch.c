@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -16,23 +17,33 @@
 
 #define PROBE_XATTR "user.vdax.probe"
 
-/* Opens the image's directory and names the file there that a mark would be. */
+/* A directory for the mark of a block device: what is beside one is gone after a reboot. */
+static int open_state_dir(void)
+{
+	if (mkdir(LATCH_STATE_DIR, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	return open(LATCH_STATE_DIR, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Opens the directory where a mark would be a file, and names the file. */
 static int find_place(struct latch *l)
 {
 	char real[PATH_MAX];
-	const char *base;
+	struct stat st;
 	char *slash;
 	int n;
 
-	if (!realpath(l->path, real))
+	if (!realpath(l->path, real) || stat(real, &st) < 0)
 		return -errno;
 	slash = strrchr(real, '/');
-	base = slash + 1;
-	n = snprintf(l->file, sizeof(l->file), ".%s%s", base, LATCH_FILE_SUFFIX);
+	n = snprintf(l->file, sizeof(l->file), ".%s%s", slash + 1, LATCH_FILE_SUFFIX);
 	if (n >= (int)sizeof(l->file))
 		return -ENAMETOOLONG;
-	*slash = '\0';
-	l->dirfd = open(slash == real ? "/" : real, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	slash[slash == real] = '\0';
+	if (S_ISBLK(st.st_mode))
+		l->dirfd = open_state_dir();
+	if (l->dirfd < 0)
+		l->dirfd = open(real, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return l->dirfd < 0 ? -errno : 0;
 }
 
@@ -68,9 +79,33 @@ bool latch_needs_file(const struct latch *l)
 	return l->dirfd >= 0;
 }
 
+void latch_become_owner(const struct latch *l)
+{
+	struct stat st;
+
+	if (l->fd < 0 || geteuid() != 0)
+		return;
+	/* A new file is the directory's business, an attribute the image's own. */
+	if (fstat(l->dirfd >= 0 ? l->dirfd : l->fd, &st) < 0)
+		return;
+	setfsgid(st.st_gid);
+	setfsuid(st.st_uid);
+}
+
 int latch_error(const struct latch *l)
 {
 	return l->err;
+}
+
+/* Makes a file of dirfd durable: its data, or with "." its name. 0 or -errno. */
+static int sync_name(int dirfd, const char *name)
+{
+	int ret = 0, fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0 || fsync(fd) < 0)
+		ret = -errno;
+	fd_close(&fd);
+	return ret;
 }
 
 /* Writes the mark as a file. 0 or -errno. */
@@ -82,10 +117,12 @@ static int write_file(const struct latch *l, const char *text)
 
 	if (fd < 0)
 		return -errno;
-	if (write(fd, text, strlen(text)) < 0 || fsync(fd) < 0)
+	if (write(fd, text, strlen(text)) < 0)
 		ret = -errno;
 	fd_close(&fd);
-	return ret;
+	if (!ret)
+		ret = sync_name(l->dirfd, l->file);
+	return ret ? ret : sync_name(l->dirfd, ".");
 }
 
 void latch_set(struct latch *l, int err)

@@ -13,6 +13,7 @@
 
 #define LATCH_XATTR	  "user.vdax.lost-writes"
 #define LATCH_FILE_SUFFIX ".vdax-lost-writes" /* a dot and the image's name come before it */
+#define LATCH_STATE_DIR	  "/var/lib/vdax"     /* for block devices, if it can be used */
 
 struct latch {
 	const char *path; /* of the image, for messages; borrowed */
@@ -31,6 +32,12 @@ void latch_close(struct latch *l);
 
 /* Does setting the latch create a file, which the sandbox must then allow? */
 bool latch_needs_file(const struct latch *l);
+
+/*
+ * Before root drops its capabilities, and while there is one thread: takes on the owner's
+ * identity for access to files, as the mark could not be written without either.
+ */
+void latch_become_owner(const struct latch *l);
 
 /* 0, or the errno of the first failure (EIO if an earlier process left the mark). */
 int latch_error(const struct latch *l);
