@@ -36,9 +36,14 @@ static int find_place(struct latch *l)
 	if (!realpath(l->path, real) || stat(real, &st) < 0)
 		return -errno;
 	slash = strrchr(real, '/');
-	n = snprintf(l->file, sizeof(l->file), ".%s%s", slash + 1, LATCH_FILE_SUFFIX);
+	/* What a volume's name is a link to may be another at the next boot: the name counts. */
+	n = snprintf(l->file, sizeof(l->file), ".%s%s", S_ISBLK(st.st_mode) ? l->path : slash + 1,
+		     LATCH_FILE_SUFFIX);
 	if (n >= (int)sizeof(l->file))
 		return -ENAMETOOLONG;
+	for (char *c = l->file; *c; c++)
+		if (*c == '/')
+			*c = '-';
 	slash[slash == real] = '\0';
 	if (S_ISBLK(st.st_mode))
 		l->dirfd = open_state_dir();
