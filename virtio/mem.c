@@ -57,7 +57,8 @@ static uint64_t map_granule(int fd)
 {
 	struct statfs fs;
 
-	if (fstatfs(fd, &fs) == 0 && fs.f_type == HUGETLBFS_MAGIC && is_pow2((uint64_t)fs.f_bsize))
+	if (fstatfs(fd, &fs) == 0 && (uint32_t)fs.f_type == HUGETLBFS_MAGIC &&
+	    is_pow2((uint64_t)fs.f_bsize))
 		return (uint64_t)fs.f_bsize;
 	return (uint64_t)sysconf(_SC_PAGESIZE);
 }

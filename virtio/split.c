@@ -162,7 +162,7 @@ static int enter_indirect(struct walk *w, const struct desc *d)
 	if (!w->table || len != d->len)
 		return bad(w, "an indirect table outside memory");
 	/* Alignment is not required of the table, but of every access we make to it. */
-	if (!is_aligned((uintptr_t)w->table, _Alignof(le64)))
+	if (!is_aligned((uintptr_t)w->table, sizeof(le64)))
 		return bad(w, "an indirect table that is not aligned");
 	return 0;
 }
