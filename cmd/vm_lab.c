@@ -43,8 +43,8 @@ static int scripts_in(struct vm_lab *lab, const char *base, const char *dir)
 
 static int find_scripts(struct vm_lab *lab)
 {
-	/* From a build tree; from a prefix that was moved or a DESTDIR; from where we belong. */
-	static const char *const dirs[] = { "../../lab", "../libexec/vdax", VDAX_LIBEXEC };
+	/* In a build directory; in a prefix that was moved or a DESTDIR; where we belong. */
+	static const char *const dirs[] = { "../lab/scripts", "../libexec/vdax", VDAX_LIBEXEC };
 	const char *given = getenv("VDAX_LIBEXEC");
 	char own[PATH_MAX];
 	int ret = own_directory(own);

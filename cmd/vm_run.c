@@ -326,8 +326,9 @@ static int follow(struct vm *vm)
 		pump(vm, -1);
 	if (!gone)
 		return 0;
-	log_err(gone->name, "its daemon has ended (status %#x), so the guest must end",
-		(unsigned)gone->status);
+	log_err(gone->name, "its daemon has ended (%s %d), so the guest must end",
+		WIFSIGNALED(gone->status) ? "signal" : "status",
+		WIFSIGNALED(gone->status) ? WTERMSIG(gone->status) : WEXITSTATUS(gone->status));
 	return -EIO;
 }
 
