@@ -12,7 +12,8 @@ int fault_init(void);
 /*
  * Calls fn(arg) and returns what it returns, or -EFAULT if memory went away under it. fn
  * is left at the faulting access: it must hold no lock and own nothing at that point. Not
- * nested; any thread. A SIGBUS outside a guard ends the process as usual.
+ * nested; any thread that does not block SIGBUS. A SIGBUS outside a guard ends the process as
+ * usual.
  */
 int fault_guard(int (*fn)(void *arg), void *arg);
 

@@ -116,8 +116,7 @@ int vq_break(struct vq *vq, int err, const char *why)
 	if (vq->broken)
 		return vq->broken;
 	vq->broken = err;
-	log_guest(vq->name, "queue broken: %s; it stays so until the driver resets the device",
-		  why);
+	log_guest(vq->name, "queue broken: %s; it stays so until it is started again", why);
 	pthread_mutex_lock(&vq->lock);
 	if (vq->err_fd >= 0)
 		fd_signal(vq->err_fd);

@@ -13,6 +13,7 @@
  */
 #include "virtio/split.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 
@@ -267,6 +268,7 @@ int vq_push(struct vq *vq, uint16_t head, uint32_t len)
 
 	if (vq->broken)
 		return vq->broken;
+	assert(vq->inflight);
 	ret = fault_guard(push_guarded, &p);
 	if (!ret) {
 		vq->next_used++;
