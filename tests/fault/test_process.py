@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import time
 
-from vdaxtest import (MIB, SANITIZED, VDAX, Daemon, Guest, Skip, need_root, run, stat_json,
+from vdaxtest import (MIB, SANDBOX, SANITIZED, VDAX, Daemon, Guest, Skip, need_root, run, stat_json,
                       wait_for)
 
 START_MS = 10       # what was promised
@@ -110,8 +110,8 @@ def test_sockets(t):
     assert p.returncode == 1 and 'a process listens there' in p.stderr, p.stderr
     d.stop()
     assert os.path.exists(d.socket), 'it cannot be removed from inside the sandbox'
-    again = subprocess.Popen([VDAX, 'pmem', '--once', '--socket-path', d.socket, other],
-                             stderr=subprocess.DEVNULL)
+    again = subprocess.Popen([VDAX, 'pmem', '--sandbox', SANDBOX, '--once', '--socket-path',
+                              d.socket, other], stderr=subprocess.DEVNULL)
     s = socket.socket(socket.AF_UNIX)
     wait_for('a stale socket to be replaced', lambda: s.connect_ex(d.socket) == 0)
     s.close()

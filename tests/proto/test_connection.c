@@ -184,6 +184,25 @@ static void test_drop_at_steps(const struct daemon *d)
 	}
 }
 
+/* Somebody else still holds the other end of the back-end channel: it is closed all the same. */
+static void test_channel_outlives(const struct daemon *d)
+{
+	struct daemon_use before = daemon_use(d);
+	struct front_msg m;
+	struct raw r;
+
+	raw_open(&r, d);
+	raw_negotiate(&r, RAW_PROTOCOL_BITS);
+	raw_fill(&r, VHOST_USER_SET_BACKEND_REQ_FD, &m);
+	m.hdr.flags = RAW_NEED_ACK;
+	CHECK_EQ("a channel", raw_call(&r, &m), RAW_ACK);
+	fd_close(&r.pair[1]);
+	fd_close(&r.sock);
+	CHECK_EQ("closed with the connection", front_sock_recv(r.pair[0], &m, 5000), -EPIPE);
+	CHECK_NAMED("nothing leaked", daemon_use_returns(d, &before));
+	raw_close(&r);
+}
+
 /* With a listening socket: in pieces, cut, dropped. */
 static void test_pieces(void)
 {
@@ -200,6 +219,8 @@ static void test_pieces(void)
 	test_half_message(&d);
 	test_cut_anywhere(&d);
 	test_drop_at_steps(&d);
+	CHECK(daemon_stat_becomes(&d, "connected", 0));
+	test_channel_outlives(&d);
 	check_serves("the last", &d);
 
 	CHECK(daemon_stat_becomes(&d, "connected", 0));
@@ -273,6 +294,23 @@ static void test_inherited(void)
 	check_serves("--fd, listening", &d);
 	check_serves("--fd, listening, again", &d);
 	CHECK_EQ("SIGTERM", daemon_stop(&d), 0);
+}
+
+/* Told to end while the front end still owes the answer to SHMEM_MAP. */
+static void test_sigterm_in_map(void)
+{
+	static struct daemon d;
+	struct guest g;
+
+	daemon_start(&d, NULL);
+	guest_open(&g, &d, NULL);
+	g.f->faults.reply = FRONT_REPLY_NEVER;
+	REQUIRE(!front_start(g.f));
+	for (int i = 0; i < 100 && !g.f->stats.backend; i++)
+		front_poll(g.f, 10);
+	CHECK_EQ("asked", g.f->stats.backend, 1);
+	CHECK_EQ("exit status", daemon_stop(&d), 0);
+	guest_close(&g);
 }
 
 /* A guest whose flush has reached the daemon and waits there in a sync. */
@@ -405,6 +443,7 @@ int main(void)
 	test_backlog();
 	test_once();
 	test_inherited();
+	test_sigterm_in_map();
 	test_in_sync();
 	return check_done();
 }
