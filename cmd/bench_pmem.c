@@ -28,7 +28,7 @@
 #define WARM_UP_NS     200000000u
 #define MAX_JOBS       16384u
 #define POLL_MS	       10000 /* nothing at all for so long is a failure */
-#define SYNCS_NOT_TOLD -1
+#define SYNCS_NOT_TOLD (-1)
 
 struct bench;
 

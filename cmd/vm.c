@@ -279,8 +279,8 @@ static void print_plan(struct vm_plan *plan)
 
 int cmd_vm(int argc, char **argv)
 {
-	static struct vm_plan plan; /* static: it is large */
-	struct vm_cfg cfg = { .cpus = 1 };
+	static struct vm_plan plan; /* static: it is large, and points into cfg */
+	static struct vm_cfg cfg = { .cpus = 1 };
 	int i = options_parse(&vm_command, argc, argv, &cfg);
 	int ret;
 
