@@ -217,7 +217,6 @@ def test_storage_fails(t):
                       capture_output=True, check=False).returncode:
         raise Skip('no mkfs.ext4')
     mount('-o', 'loop', disk, t.path('fs'))
-    t.started.append(Unmount(t.path('fs')))
     image = t.image(size=32 * MIB, folder=t.path('fs'))
     d = Daemon(t, image)
     g = Guest(t, d)
@@ -232,14 +231,6 @@ def test_storage_fails(t):
     assert g('flush') == EIO
     g.close()
     assert d.stop() == 3
-
-
-class Unmount:
-    def __init__(self, path):
-        self.path = path
-
-    def end(self):
-            subprocess.run(['umount', '-l', self.path], check=False)
 
 
 if __name__ == '__main__':

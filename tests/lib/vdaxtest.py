@@ -56,10 +56,16 @@ def private_mounts():
     subprocess.run(['mount', '--make-rprivate', '/'], check=True)
 
 
+mounted = []
+
+
 def mount(*args):
+    """After private_mounts(). It is unmounted when the test function ends."""
     p = subprocess.run(['mount', *args], capture_output=True, text=True)
     if p.returncode:
         raise Skip(f'cannot mount: {p.stderr.strip()}')
+    if args[-1] not in mounted:
+        mounted.append(args[-1])
 
 
 class Daemon:
@@ -193,6 +199,8 @@ class Test:
     def clean_up(self):
         for what in reversed(self.started):
             what.end()
+        while mounted:
+            subprocess.run(['umount', '-l', mounted.pop()], check=False)
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
