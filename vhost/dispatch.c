@@ -13,8 +13,10 @@
 
 #define PROTOCOL_BIT(name) ((uint64_t)1 << VHOST_USER_PROTOCOL_F_##name)
 
-uint64_t dispatch_protocol_features(const struct device_ops *ops)
+/* Protocol features that this device is offered with. */
+static uint64_t offered_protocol(const struct vhost *v)
 {
+	const struct device_ops *ops = v->ops;
 	uint64_t bits = PROTOCOL_BIT(MQ) | PROTOCOL_BIT(REPLY_ACK) | PROTOCOL_BIT(RESET_DEVICE) |
 			PROTOCOL_BIT(CONFIGURE_MEM_SLOTS) | PROTOCOL_BIT(STATUS);
 
@@ -23,7 +25,7 @@ uint64_t dispatch_protocol_features(const struct device_ops *ops)
 	if (ops->shm_size)
 		bits |= PROTOCOL_BIT(SHMEM) | PROTOCOL_BIT(BACKEND_REQ) |
 			PROTOCOL_BIT(BACKEND_SEND_FD);
-	return bits;
+	return bits & ~v->withheld;
 }
 
 static uint64_t offered_features(const struct vhost *v)
@@ -56,7 +58,7 @@ static int op_set_features(struct vhost *v, struct vhost_msg *m)
 
 static int op_get_protocol_features(struct vhost *v, struct vhost_msg *m)
 {
-	return reply_u64(m, dispatch_protocol_features(v->ops));
+	return reply_u64(m, offered_protocol(v));
 }
 
 static int op_set_protocol_features(struct vhost *v, struct vhost_msg *m)
@@ -65,7 +67,7 @@ static int op_set_protocol_features(struct vhost *v, struct vhost_msg *m)
 	uint64_t to_map = PROTOCOL_BIT(SHMEM) | PROTOCOL_BIT(BACKEND_REQ) |
 			  PROTOCOL_BIT(BACKEND_SEND_FD);
 
-	if (bits & ~dispatch_protocol_features(v->ops))
+	if (bits & ~offered_protocol(v))
 		return -EINVAL;
 	v->protocol_features = bits;
 	v->backend.reply_ack = bits & PROTOCOL_BIT(REPLY_ACK);

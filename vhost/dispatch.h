@@ -23,7 +23,4 @@ int dispatch(struct vhost *v);
 /* The name of a request, or "?". */
 const char *dispatch_name(uint32_t request);
 
-/* Protocol features that a device like this is offered with. */
-uint64_t dispatch_protocol_features(const struct device_ops *ops);
-
 #endif

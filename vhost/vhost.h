@@ -40,8 +40,9 @@ struct vhost {
 	struct loop_source parked; /* eventfd: a worker has let go */
 
 	struct loop_source listen;
-	bool listening; /* listen is in the loop */
-	bool once;	/* quit the loop after the first front end */
+	bool listening;	   /* listen is in the loop */
+	bool once;	   /* quit the loop after the first front end */
+	uint64_t withheld; /* protocol features not to offer, though we could */
 
 	struct vhost_sock sock;
 	struct loop_source main; /* the connection */
