@@ -8,6 +8,7 @@ VDAX (the program), VDAX_LAB (see lab/README.md).
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import re
@@ -103,7 +104,8 @@ class Scratch:
         """Starts a process that ends with the test at the latest. log: file for its stderr."""
         self.logs.append(log)
         with open(log, "wb") as f:
-            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=f, **how)
+            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=f,
+                                       preexec_fn=end_with_parent, **how)
         self.processes.callback(end, process)
         return process
 
@@ -141,6 +143,12 @@ class Scratch:
     def close(self):
         self.processes.close()
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def end_with_parent(libc=ctypes.CDLL(None)):
+    """In a child: get SIGTERM when the test is killed, which then cannot clean up itself."""
+    pr_set_pdeathsig = 1
+    libc.prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
 def end(process):
