@@ -170,6 +170,7 @@ static void send_head(struct backend *b)
 		},
 	};
 
+	b->file_sent |= req->is_map;
 	send_msg(b, &m, req->is_map ? req->fd : -1, BACKEND_SENT);
 }
 

@@ -41,6 +41,7 @@ struct backend {
 	bool config_changed; /* the front end takes CONFIG_CHANGE_MSG */
 	enum backend_phase phase;
 	uint32_t last_request; /* sent: VHOST_USER_BACKEND_* */
+	bool file_sent;	       /* on this connection: the front end may have it mapped */
 	bool stale;	       /* the answer that is still to come belongs to a cancelled request */
 	struct shm_req *head, **tail; /* head is the one that is under way */
 	struct shm_req *finished;     /* done() is due, with err */

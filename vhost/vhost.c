@@ -36,6 +36,13 @@ static void conn_finish(struct vhost *v)
 	vhost_sock_close(&v->sock);
 	v->main.fd = -1;
 	v->closing = false;
+	if (v->backend.file_sent) {
+		peer_forget(&v->holder);
+		v->holder = v->front;
+		v->front.pidfd = -1; /* moved */
+	}
+	peer_forget(&v->front);
+	v->backend.file_sent = false;
 	if (v->quitting || v->once || v->listen.fd < 0 || listen_more(v))
 		loop_quit(v->loop);
 }
@@ -137,6 +144,72 @@ static int conn_start(struct vhost *v, int fd)
 	return 0;
 }
 
+/* The one that waits leaves its place. Its descriptor becomes the caller's. */
+static int end_waiting(struct vhost *v)
+{
+	int fd = v->waiting.fd;
+
+	loop_del(v->loop, &v->waiting);
+	loop_del(v->loop, &v->holder_end);
+	v->waiting.fd = -1;
+	return fd;
+}
+
+static void waiting_gone(struct loop_source *src, uint32_t events)
+{
+	struct vhost *v = container_of(src, struct vhost, waiting);
+	int fd = end_waiting(v);
+
+	(void)events;
+	fd_close(&fd);
+	peer_forget(&v->front);
+	log_info(v->name, "the front end that waited has disconnected");
+	if (listen_more(v))
+		loop_quit(v->loop);
+}
+
+static void holder_ended(struct loop_source *src, uint32_t events)
+{
+	struct vhost *v = container_of(src, struct vhost, holder_end);
+	int ret = conn_start(v, end_waiting(v));
+
+	(void)events;
+	if (!ret)
+		return;
+	log_err(v->name, "cannot serve the front end: %s", strerror(-ret));
+	peer_forget(&v->front);
+	if (listen_more(v))
+		loop_quit(v->loop);
+}
+
+/* Lets a new connection, of the process v->front, wait. Takes fd. 0 or -errno. */
+static int wait_for_holder(struct vhost *v, int fd)
+{
+	int ret;
+
+	v->waiting.fd = fd;
+	v->holder_end.fd = v->holder.pidfd;
+	ret = loop_add(v->loop, &v->waiting, EPOLLRDHUP);
+	if (!ret)
+		ret = loop_add(v->loop, &v->holder_end, EPOLLIN);
+	if (ret) {
+		fd = end_waiting(v);
+		fd_close(&fd);
+		return ret;
+	}
+	log_warn(v->name,
+		 "the front end of process %d waits for process %d to end, which is disconnected "
+		 "but may still have our file mapped",
+		 (int)v->front.pid, (int)v->holder.pid);
+	return 0;
+}
+
+/* Two processes with the same file mapped would be two guests that write it. */
+static bool must_wait(const struct vhost *v)
+{
+	return v->front.pid != v->holder.pid && peer_lives(&v->holder);
+}
+
 static void listen_ready(struct loop_source *src, uint32_t events)
 {
 	struct vhost *v = container_of(src, struct vhost, listen);
@@ -149,9 +222,12 @@ static void listen_ready(struct loop_source *src, uint32_t events)
 			log_guest(v->name, "cannot accept a front end: %s", strerror(errno));
 		return;
 	}
-	ret = conn_start(v, fd);
+	if (v->ops->shm_size)
+		v->front = peer_of(fd);
+	ret = must_wait(v) ? wait_for_holder(v, fd) : conn_start(v, fd);
 	if (ret) {
 		log_err(v->name, "cannot serve the front end: %s", strerror(-ret));
+		peer_forget(&v->front);
 		return;
 	}
 	loop_del(v->loop, &v->listen); /* the next one waits in the backlog */
@@ -185,6 +261,10 @@ int vhost_init(struct vhost *v, struct loop *loop, const char *name, const struc
 		.loop = loop,
 		.listen = { .fd = -1, .ready = listen_ready },
 		.main = { .fd = -1, .ready = main_ready },
+		.front.pidfd = -1,
+		.holder.pidfd = -1,
+		.waiting = { .fd = -1, .ready = waiting_gone },
+		.holder_end = { .fd = -1, .ready = holder_ended },
 		.parked = { .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .ready = parked_ready },
 		.sock.fd = -1,
 		.backend = { .sock.fd = -1, .timer.fd = -1 },
@@ -219,6 +299,13 @@ void vhost_fini(struct vhost *v)
 		worker_fini(&v->workers[i]);
 	mem_put(v->mem);
 	vhost_sock_close(&v->sock);
+	if (v->waiting.fd >= 0) {
+		int fd = end_waiting(v);
+
+		fd_close(&fd);
+	}
+	peer_forget(&v->front);
+	peer_forget(&v->holder);
 	loop_del(v->loop, &v->parked);
 	fd_close(&v->parked.fd);
 	if (v->listening)

@@ -6,12 +6,16 @@
  * never waits for the front end or for a queue: a message that needs a ring back keeps
  * its place, and is handled again from the top when the queue has let go. Meanwhile
  * no other message is read, and the control socket, timers and signals go on.
+ *
+ * The end of a connection is not the end of the mappings that were made on it. While the
+ * process that may have them lives, another one that connects waits: nothing is read from it.
  */
 #ifndef VHOST_VHOST_H
 #define VHOST_VHOST_H
 
 #include "host/loop.h"
 #include "vhost/backend.h"
+#include "vhost/peer.h"
 #include "vhost/sock.h"
 #include "vhost/worker.h"
 #include "virtio/device.h"
@@ -49,6 +53,10 @@ struct vhost {
 	bool deferred;		 /* sock.msg waits for a queue to let go */
 	bool closing;		 /* the connection ends when all queues have let go */
 	bool quitting;
+	struct peer front;	    /* the process of the connection, served or waiting */
+	struct peer holder;	    /* the latest, of a former connection, that was sent a file */
+	struct loop_source waiting; /* a connection that is not served before holder has ended */
+	struct loop_source holder_end;
 
 	struct backend backend;
 	struct mem_table *mem;

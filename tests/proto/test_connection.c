@@ -10,6 +10,8 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/macros.h"
@@ -248,6 +250,93 @@ static void test_backlog(void)
 	CHECK_EQ("exit status", daemon_stop(&d), 0);
 }
 
+/* A process that has been a front end, and lives. With mapped, it has got the image. */
+static pid_t start_former(const struct daemon *d, bool mapped)
+{
+	int pair[2];
+	pid_t pid;
+	char c;
+
+	make_pair(pair);
+	pid = fork();
+	REQUIRE(pid >= 0);
+	if (!pid) {
+		struct guest g;
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		guest_open(&g, d, NULL);
+		if (mapped)
+			REQUIRE(!front_start(g.f) && !vdax_pmem_probe(&g.g.pm));
+		close(g.f->sock); /* and nothing else */
+		REQUIRE(write(pair[1], "", 1) == 1);
+		for (;;)
+			pause();
+	}
+	close(pair[1]);
+	REQUIRE(read(pair[0], &c, 1) == 1);
+	close(pair[0]);
+	CHECK(daemon_stat_becomes(d, "connected", 0));
+	return pid;
+}
+
+static void end_former(pid_t pid)
+{
+	REQUIRE(!kill(pid, SIGKILL) && waitpid(pid, NULL, 0) == pid);
+}
+
+static void ask_features(struct raw *r, const struct daemon *d)
+{
+	struct front_msg m;
+
+	raw_open(r, d);
+	raw_fill(r, VHOST_USER_GET_FEATURES, &m);
+	REQUIRE(!front_sock_send(r->sock, &m));
+}
+
+/* One image, one VM: whoever may have it mapped must have ended before the next is served. */
+static void test_former_lives(void)
+{
+	static struct daemon d;
+	struct daemon_use before;
+	struct front_msg reply;
+	struct raw r;
+	pid_t former;
+
+	daemon_start(&d, NULL);
+	former = start_former(&d, false);
+	ask_features(&r, &d);
+	CHECK_EQ("the former one has not the image", front_sock_recv(r.sock, &reply, 5000), 0);
+	raw_close(&r);
+	end_former(former);
+
+	former = start_former(&d, true);
+	before = daemon_use(&d);
+	for (int i = 0; i < 2; i++) {
+		ask_features(&r, &d);
+		CHECK_EQ("waits", front_sock_recv(r.sock, &reply, 200), -ETIMEDOUT);
+		CHECK_EQ("not served", daemon_stat(&d, "connected"), 0);
+		raw_close(&r);
+		CHECK_NAMED("nothing leaked", daemon_use_returns(&d, &before));
+	}
+	CHECK_NAMED("says so", daemon_logged(&d, "waits for process"));
+	ask_features(&r, &d);
+	CHECK_EQ("waits", front_sock_recv(r.sock, &reply, 200), -ETIMEDOUT);
+	end_former(former);
+	CHECK_EQ("served when the former one has ended", front_sock_recv(r.sock, &reply, 5000), 0);
+	raw_close(&r);
+	check_serves("and from then on", &d);
+	CHECK_EQ("exit status", daemon_stop(&d), 0);
+
+	daemon_start(&d, &(struct daemon_opts){ .keep_image = true });
+	former = start_former(&d, true);
+	ask_features(&r, &d);
+	CHECK_EQ("waits", front_sock_recv(r.sock, &reply, 100), -ETIMEDOUT);
+	CHECK_EQ("exit status while one waits", daemon_stop(&d), 0);
+	CHECK_EQ("which sees it", front_sock_recv(r.sock, &reply, 5000), -ECONNRESET);
+	raw_close(&r);
+	end_former(former);
+}
+
 static void test_once(void)
 {
 	static const char *const once[] = { "--once", NULL };
@@ -441,6 +530,7 @@ int main(void)
 {
 	test_pieces();
 	test_backlog();
+	test_former_lives();
 	test_once();
 	test_inherited();
 	test_sigterm_in_map();
