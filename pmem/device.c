@@ -46,6 +46,7 @@ static bool shm_file(void *dev, dev_t st_dev, ino_t st_ino)
 static void set_state(struct pmem *p, enum pmem_state state)
 {
 	p->state = (int)state;
+	p->was_mapped |= state == PMEM_MAPPED;
 	if (state != PMEM_UNMAPPED)
 		p->host->wake(p->host->ctx, 0);
 }
@@ -53,13 +54,12 @@ static void set_state(struct pmem *p, enum pmem_state state)
 static void refused(struct pmem *p, int err)
 {
 	if (err == -ENOTSUP)
-		log_err(p->name,
-			"the front end cannot map files into the guest (vhost-user protocol "
-			"feature SHMEM): every flush will fail. QEMU 11.1 or later can");
+		log_guest(p->name, "the front end cannot map files into the guest (vhost-user "
+				   "protocol feature SHMEM): every flush will fail. QEMU 11.1 or "
+				   "later can");
 	else
-		log_err(p->name,
-			"the front end refused to map the image; its own messages say why. "
-			"Every flush will fail");
+		log_guest(p->name, "the front end refused to map the image; its own messages say "
+				   "why. Every flush will fail until the guest starts again");
 	set_state(p, PMEM_REFUSED);
 }
 
@@ -73,9 +73,8 @@ static void map_done(struct shm_req *req, int err)
 		set_state(p, PMEM_MAPPED);
 	} else if (err == -ECANCELED) {
 		set_state(p, PMEM_UNMAPPED);
-	} else if (p->continued) {
-		/* The driver goes on, so the mapping never went away; that is why a second one
-		 * fails. */
+	} else if (err == -EIO && p->continued && p->was_mapped) {
+		/* The driver goes on and its mapping with it: that is why a second one fails. */
 		p->kept++;
 		set_state(p, PMEM_MAPPED);
 	} else {
@@ -107,6 +106,7 @@ static void start(void *dev, const struct device_start *how)
 	struct pmem *p = dev;
 
 	p->continued = how->continued;
+	p->was_mapped &= how->continued;
 	if (mem_lists(how->mem, p->img->dev, p->img->ino, 0)) {
 		p->kept++;
 		set_state(p, PMEM_MAPPED);
@@ -118,6 +118,14 @@ static void start(void *dev, const struct device_start *how)
 static void stop(void *dev)
 {
 	set_state(dev, PMEM_UNMAPPED);
+}
+
+static void reset(void *dev)
+{
+	struct pmem *p = dev;
+
+	stop(dev);
+	p->was_mapped = false;
 }
 
 static uint64_t serve(void *dev, unsigned queue, struct vq *vq)
@@ -140,7 +148,7 @@ const struct device_ops pmem_device_ops = {
 	.shm_file = shm_file,
 	.start = start,
 	.stop = stop,
-	.reset = stop,
+	.reset = reset,
 	.serve = serve,
 };
 

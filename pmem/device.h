@@ -8,7 +8,9 @@
  *   REFUSED   the front end does not map: every flush fails
  *
  * start() leaves UNMAPPED at once if the memory table shows that the front end kept the
- * mapping over a stop, else when the new mapping is committed. stop() and reset() lead back.
+ * mapping over a stop, else when the new mapping is committed, or when it is refused because
+ * the old one is still there: the ring goes on where it stopped, and was MAPPED then. stop()
+ * and reset() lead back.
  */
 #ifndef PMEM_DEVICE_H
 #define PMEM_DEVICE_H
@@ -27,6 +29,7 @@ struct pmem {
 	struct shm_req map;
 	bool map_pending;      /* done() is still to come */
 	bool continued;	       /* of the latest start */
+	bool was_mapped;       /* since the driver began */
 	_Atomic int state;     /* enum pmem_state; written by the control thread */
 	_Atomic uint64_t maps; /* mappings made, for statistics */
 	_Atomic uint64_t kept; /* starts that found the mapping in place */

@@ -19,7 +19,7 @@ void flush_init(struct flush *f, const char *name, const struct sync_ops *ops, v
 		.ops = ops,
 		.ctx = ctx,
 		.latch = latch,
-		.interval_ns = max_rate ? NS_PER_S / max_rate : 0,
+		.interval_ns = max_rate ? MAX(NS_PER_S / max_rate, 1u) : 0,
 	};
 }
 
@@ -98,7 +98,7 @@ static void collect(struct flush *f, struct vq *vq)
 	struct vq_chain c = { .seg = f->segs, .cap = f->segs_cap };
 
 	f->n = 0;
-	for (uint32_t i = 0; i < vq->cfg.size && vq_pop(vq, &c) == 1; i++)
+	for (uint32_t i = 0; i < vq->cfg.size && !vq->stopping && vq_pop(vq, &c) == 1; i++)
 		accept_chain(f, vq, &c);
 }
 

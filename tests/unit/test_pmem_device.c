@@ -204,7 +204,7 @@ static const struct {
 	{ "not supported", -ENOTSUP, 0, false, PMEM_REFUSED, 0, 0 },
 	{ "not supported, continued", -ENOTSUP, 0, true, PMEM_REFUSED, 0, 0 },
 	{ "refused", 0, -EIO, false, PMEM_REFUSED, 0, 0 },
-	{ "refused, continued: it is there", 0, -EIO, true, PMEM_MAPPED, 0, 1 },
+	{ "refused, continued: it was never there", 0, -EIO, true, PMEM_REFUSED, 0, 0 },
 	{ "cancelled", 0, -ECANCELED, false, PMEM_UNMAPPED, 0, 0 },
 	{ "cancelled, continued", 0, -ECANCELED, true, PMEM_UNMAPPED, 0, 0 },
 };
@@ -230,6 +230,40 @@ static void test_outcomes(void)
 		CHECK_EQ(name, pmem.kept, map_cases[i].kept);
 		pmem_device_ops.stop(&pmem);
 		check_state("stopped", PMEM_UNMAPPED);
+		tear_down();
+	}
+}
+
+static const struct {
+	const char *name;
+	int first, second; /* what becomes of the mapping at the first start, and at the next */
+	bool reset;	   /* in between */
+	bool continued;	   /* the next start */
+	enum pmem_state state;
+} again_cases[] = {
+	{ "it is there still", 0, -EIO, false, true, PMEM_MAPPED },
+	{ "a new driver", 0, -EIO, false, false, PMEM_REFUSED },
+	{ "reset", 0, -EIO, true, true, PMEM_REFUSED },
+	{ "it was refused before", -EIO, -EIO, false, true, PMEM_REFUSED },
+	{ "nobody said that it is there", 0, -EPIPE, false, true, PMEM_REFUSED },
+};
+
+/* A refusal after a stop shows that the mapping was kept only if there was one. */
+static void test_refused_again(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(again_cases); i++) {
+		const char *name = again_cases[i].name;
+
+		set_up();
+		start_plain(false);
+		host.req->done(host.req, again_cases[i].first);
+		pmem_device_ops.stop(&pmem);
+		if (again_cases[i].reset)
+			pmem_device_ops.reset(&pmem);
+		start_plain(again_cases[i].continued);
+		host.req->done(host.req, again_cases[i].second);
+		check_state(name, again_cases[i].state);
+		CHECK_EQ(name, pmem.kept, again_cases[i].state == PMEM_MAPPED);
 		tear_down();
 	}
 }
@@ -309,6 +343,7 @@ int main(void)
 	test_sizes();
 	test_map();
 	test_outcomes();
+	test_refused_again();
 	test_kept();
 	test_restarts();
 	return check_done();
