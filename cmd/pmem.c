@@ -34,6 +34,7 @@ struct pmem_cfg {
 	uint64_t copy_limit;
 	uint32_t max_flush_rate;
 	bool accept_lost_writes;
+	bool no_memory_slots;
 	bool once;
 	const char *sandbox;
 	bool quiet;
@@ -61,6 +62,8 @@ static const struct option_def options[] = {
 	  "at most N syncs of the image per second" },
 	{ "accept-lost-writes", NULL, OPTION_FLAG, AT(accept_lost_writes),
 	  "clear the mark that a failed sync has left" },
+	{ "no-memory-slots", NULL, OPTION_FLAG, AT(no_memory_slots),
+	  "for a VM with at most four mapped devices: see the manual" },
 	{ "once", NULL, OPTION_FLAG, AT(once), "exit when the front end goes away" },
 	{ "quiet", NULL, OPTION_FLAG, AT(quiet), "only warnings and errors" },
 	{ "sandbox", "MODE", OPTION_STRING, AT(sandbox), "full (the default) or none" },
@@ -166,6 +169,37 @@ static bool serves(const struct pmem_cfg *cfg)
 	return cfg->socket_path || cfg->fd != FD_NOT_SET;
 }
 
+static int open_latch(struct daemon *d)
+{
+	const struct pmem_cfg *cfg = d->cfg;
+	int ret = latch_open(&d->latch, cfg->image, d->img.sync_fd);
+	int marked = cfg->read_only ? latch_peek(cfg->image) : 0;
+
+	if (!ret && cfg->accept_lost_writes)
+		ret = latch_clear(&d->latch);
+	if (!ret && marked < 0)
+		ret = marked;
+	if (ret)
+		log_err(cfg->image, "cannot look after the mark of lost writes: %s",
+			strerror(-ret));
+	else if (latch_error(&d->latch))
+		log_err(cfg->image,
+			"a sync of this image has failed earlier (%s) and writes may be lost: "
+			"every "
+			"flush will fail. Check the data, then once: vdax pmem "
+			"--accept-lost-writes %s",
+			strerror(latch_error(&d->latch)), cfg->image);
+	else if (marked)
+		log_warn(cfg->image,
+			 "a sync of this image has failed earlier (%s): what the copy "
+			 "holds may be incomplete",
+			 strerror(marked));
+	else if (cfg->accept_lost_writes && serves(cfg))
+		log_warn(cfg->image, "--accept-lost-writes clears the mark now and at every start "
+				     "with it; better do it once, without a socket");
+	return ret;
+}
+
 static int open_image(struct daemon *d)
 {
 	const struct pmem_cfg *cfg = d->cfg;
@@ -179,18 +213,9 @@ static int open_image(struct daemon *d)
 
 	if (ret)
 		return ret;
-	ret = latch_open(&d->latch, cfg->image, d->img.sync_fd);
-	if (!ret && cfg->accept_lost_writes)
-		ret = latch_clear(&d->latch);
-	if (ret) {
-		log_err(cfg->image, "cannot look after the mark of lost writes: %s",
-			strerror(-ret));
+	ret = open_latch(d);
+	if (ret)
 		return ret;
-	}
-	if (latch_error(&d->latch))
-		log_err(cfg->image, "a sync of this image has failed earlier and writes may be "
-				    "lost: every flush "
-				    "will fail. Check the data, then add --accept-lost-writes");
 	if (serves(cfg) && cfg->sparse && !cfg->read_only && !d->img.is_block)
 		log_warn(cfg->image, "sparse: if the disk is full when the guest stores into a "
 				     "hole, the VM is killed");
@@ -239,7 +264,7 @@ static void signal_ready(struct loop_source *src, uint32_t events)
 	vhost_quit(&d->vhost);
 }
 
-/* SIGTERM and SIGINT come through the loop; blocked before any thread is made. */
+/* SIGTERM, SIGINT and SIGHUP come through the loop; blocked before any thread is made. */
 static int open_signals(struct daemon *d)
 {
 	sigset_t set;
@@ -248,6 +273,7 @@ static int open_signals(struct daemon *d)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -errno;
 	d->signals.ready = signal_ready;
@@ -257,51 +283,77 @@ static int open_signals(struct daemon *d)
 	return loop_add(&d->loop, &d->signals, EPOLLIN);
 }
 
-/* Everything from an open image to a locked sandbox; then serves. 0 or -errno. */
-static int serve(struct daemon *d, const struct pmem_hooks *hooks)
+static bool sandboxed(const struct pmem_cfg *cfg)
 {
-	const struct pmem_cfg *cfg = d->cfg;
-	const struct sync_ops *ops = &image_sync_ops;
-	bool sandboxed = strcmp(cfg->sandbox, "none") != 0;
-	void *ctx = &d->img;
-	int ret;
+	return strcmp(cfg->sandbox, "none") != 0;
+}
 
-	if (hooks)
-		ops = hooks->opened(&d->img, &ctx);
-	ret = open_sockets(d);
-	if (ret)
-		return ret;
-	ret = fault_init();
+/* What must be there before the sandbox, or before the first thread. 0 or -errno. */
+static int prepare_process(struct daemon *d)
+{
+	int ret = fault_init();
+
 	if (!ret)
 		ret = loop_init(&d->loop);
 	if (!ret)
 		ret = open_signals(d);
-	if (!ret && sandboxed) {
+	if (!ret && sandboxed(d->cfg)) {
 		latch_become_owner(&d->latch);
 		ret = sandbox_enter();
 	}
-	if (ret)
-		return ret;
+	return ret;
+}
+
+/* Puts the parts together. The loop serves from then on. 0 or -errno. */
+static int start_device(struct daemon *d, const struct sync_ops *ops, void *ctx)
+{
+	const struct pmem_cfg *cfg = d->cfg;
+	int ret;
 
 	flush_init(&d->flush, cfg->image, ops, ctx, &d->latch, cfg->max_flush_rate);
 	pmem_init(&d->pmem, cfg->image, &d->img, &d->flush, &d->vhost.host);
 	ret = vhost_init(&d->vhost, &d->loop, cfg->image, &pmem_device_ops, &d->pmem);
+	if (ret)
+		return ret;
 	d->vhost.once = cfg->once;
-	if (!ret && d->control_fd >= 0) {
+	if (cfg->no_memory_slots)
+		d->vhost.withheld = (uint64_t)1 << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS;
+	if (d->control_fd >= 0) {
 		ret = control_init(&d->control, &d->loop, d->control_fd, report, d);
 		d->control_fd = -1;
 	}
-	if (!ret)
-		ret = d->listening ? vhost_listen(&d->vhost, d->socket_fd)
-				   : vhost_attach(&d->vhost, d->socket_fd);
-	d->socket_fd = -1;
-	if (!ret && sandboxed)
-		ret = sandbox_lock(latch_needs_file(&d->latch));
 	if (ret)
 		return ret;
-	log_info(cfg->image, "serving %" PRIu64 " MiB (%s)%s%s", d->img.size >> 20, d->img.kind,
-		 cfg->socket_path ? " on " : "", cfg->socket_path ? cfg->socket_path : "");
-	return loop_run(&d->loop);
+	ret = d->listening ? vhost_listen(&d->vhost, d->socket_fd)
+			   : vhost_attach(&d->vhost, d->socket_fd);
+	d->socket_fd = -1;
+	return ret;
+}
+
+/* Everything from an open image to a locked sandbox; then serves. 0, or -errno after a message. */
+static int serve(struct daemon *d, const struct pmem_hooks *hooks)
+{
+	const struct pmem_cfg *cfg = d->cfg;
+	void *ctx = &d->img;
+	const struct sync_ops *ops = hooks ? hooks->opened(&d->img, &ctx) : &image_sync_ops;
+	int ret = open_sockets(d);
+
+	if (ret)
+		return ret;
+	ret = prepare_process(d);
+	if (!ret)
+		ret = start_device(d, ops, ctx);
+	if (!ret && sandboxed(cfg))
+		ret = sandbox_lock(latch_dirfd(&d->latch));
+	if (!ret) {
+		log_info(cfg->image, "serving %" PRIu64 " MiB (%s)%s%s", d->img.size >> 20,
+			 d->img.kind, cfg->socket_path ? " on " : "",
+			 cfg->socket_path ? cfg->socket_path : "");
+		ret = loop_run(&d->loop);
+	}
+	if (ret)
+		log_err(cfg->image, "cannot serve: %s", strerror(-ret));
+	return ret;
 }
 
 static void clean_up(struct daemon *d)
@@ -328,7 +380,7 @@ static int usage_error(const char *what)
 static int check_config(const struct pmem_cfg *cfg, int n_args)
 {
 	if (n_args != 1)
-		return usage_error("give one image");
+		return usage_error("give one image, after all options");
 	if (cfg->socket_path && cfg->fd != FD_NOT_SET)
 		return usage_error("give --socket-path or --fd, not both");
 	if (!serves(cfg) && !cfg->create && !cfg->grow && !cfg->accept_lost_writes)

@@ -12,12 +12,10 @@
 #ifndef CMD_SANDBOX_H
 #define CMD_SANDBOX_H
 
-#include <stdbool.h>
-
 /* 0, or -errno after a message. Namespaces that are not permitted are no error. */
 int sandbox_enter(void);
 
-/* create_files: the latch may have to create its mark as a file. 0, or -errno after a message. */
-int sandbox_lock(bool create_files);
+/* mark_dirfd: where the latch may have to create its mark, or -1. 0, or -errno after a message. */
+int sandbox_lock(int mark_dirfd);
 
 #endif

@@ -17,12 +17,46 @@
 
 #define PROBE_XATTR "user.vdax.probe"
 
-/* A directory for the mark of a block device: what is beside one is gone after a reboot. */
+/* A directory for the marks of block devices: what is beside one is gone after a reboot. */
 static int open_state_dir(void)
 {
-	if (mkdir(LATCH_STATE_DIR, 0700) < 0 && errno != EEXIST)
-		return -errno;
+	if (mkdir(LATCH_STATE_DIR, 0755) < 0 && errno != EEXIST)
+		return -1;
 	return open(LATCH_STATE_DIR, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Names one more mark, made of a file's name or of a whole path. 0 or -ENAMETOOLONG. */
+static int add_name(struct latch *l, const char *of)
+{
+	char *name = l->names[l->n_names];
+	int n = snprintf(name, sizeof(l->names[0]), ".%s%s", of, LATCH_FILE_SUFFIX);
+
+	if (n >= (int)sizeof(l->names[0]))
+		return -ENAMETOOLONG;
+	for (; *name; name++)
+		if (*name == '/')
+			*name = '-';
+	l->n_names++;
+	return 0;
+}
+
+/*
+ * A block device has many names, and those of volumes lead elsewhere after the next boot: its
+ * mark has the name it was given as well as the one that it leads to.
+ */
+static int name_block_device(struct latch *l, const char *real)
+{
+	char given[2 * PATH_MAX], cwd[PATH_MAX];
+	int ret;
+
+	if (!getcwd(cwd, sizeof(cwd)))
+		return -errno;
+	snprintf(given, sizeof(given), "%s%s%s", l->path[0] == '/' ? "" : cwd,
+		 l->path[0] == '/' ? "" : "/", l->path);
+	ret = add_name(l, real);
+	if (!ret && strcmp(given, real))
+		ret = add_name(l, given);
+	return ret;
 }
 
 /* Opens the directory where a mark would be a file, and names the file. */
@@ -31,46 +65,108 @@ static int find_place(struct latch *l)
 	char real[PATH_MAX];
 	struct stat st;
 	char *slash;
-	int n;
+	int ret;
 
 	if (!realpath(l->path, real) || stat(real, &st) < 0)
 		return -errno;
 	slash = strrchr(real, '/');
-	/* What a volume's name is a link to may be another at the next boot: the name counts. */
-	n = snprintf(l->file, sizeof(l->file), ".%s%s", S_ISBLK(st.st_mode) ? l->path : slash + 1,
-		     LATCH_FILE_SUFFIX);
-	if (n >= (int)sizeof(l->file))
-		return -ENAMETOOLONG;
-	for (char *c = l->file; *c; c++)
-		if (*c == '/')
-			*c = '-';
+	l->is_block = S_ISBLK(st.st_mode);
+	ret = l->is_block ? name_block_device(l, real) : add_name(l, slash + 1);
+	if (ret)
+		return ret;
 	slash[slash == real] = '\0';
-	if (S_ISBLK(st.st_mode))
+	if (l->is_block)
 		l->dirfd = open_state_dir();
 	if (l->dirfd < 0)
 		l->dirfd = open(real, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return l->dirfd < 0 ? -errno : 0;
 }
 
+/* The errno in a mark's text; EIO if it has none. */
+static int parse_mark(const char *text)
+{
+	int err = 0;
+
+	return sscanf(text, "errno %d", &err) == 1 && err > 0 ? err : EIO;
+}
+
+/* Looks for a mark on the image. 0 (none, or not possible), the errno that it holds, or -errno. */
+static int find_attribute(const struct latch *l)
+{
+	char text[64] = "";
+	ssize_t n = getxattr(l->path, LATCH_XATTR, text, sizeof(text) - 1);
+
+	if (n >= 0)
+		return parse_mark(text);
+	return errno == ENODATA || errno == EOPNOTSUPP ? 0 : -errno;
+}
+
+/* What a mark that is a file holds; that it is there says enough if it cannot be read. */
+static int read_file(const struct latch *l, const char *name)
+{
+	int fd = openat(l->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	char text[64] = "";
+
+	if (fd >= 0 && read(fd, text, sizeof(text) - 1) < 0)
+		text[0] = '\0';
+	fd_close(&fd);
+	return parse_mark(text);
+}
+
+/* The same as find_attribute() for files. */
+static int find_file(const struct latch *l)
+{
+	for (unsigned i = 0; i < l->n_names; i++) {
+		if (faccessat(l->dirfd, l->names[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			return read_file(l, l->names[i]);
+		if (errno != ENOENT)
+			return -errno;
+	}
+	return 0;
+}
+
+/* Finds where marks would be, and the first one that is there: as find_attribute(). */
+static int find_mark(struct latch *l)
+{
+	int err = find_place(l);
+
+	if (!err && !l->is_block)
+		err = find_attribute(l);
+	return err ? err : find_file(l);
+}
+
+int latch_peek(const char *path)
+{
+	struct latch l = { .path = path, .fd = -1, .dirfd = -1 };
+	int err = find_mark(&l);
+
+	latch_close(&l);
+	return err;
+}
+
+/* Can the mark be an attribute? */
+static bool has_attributes(const struct latch *l)
+{
+	if (l->is_block || fsetxattr(l->fd, PROBE_XATTR, "", 0, 0) < 0)
+		return false;
+	fremovexattr(l->fd, PROBE_XATTR);
+	return true;
+}
+
 int latch_open(struct latch *l, const char *path, int fd)
 {
-	bool has_xattr;
-	int ret;
+	int err;
 
 	*l = (struct latch){ .path = path, .fd = fd, .dirfd = -1 };
 	if (fd < 0)
 		return 0;
-	ret = find_place(l);
-	if (ret)
-		return ret;
-	has_xattr = fgetxattr(fd, LATCH_XATTR, NULL, 0) >= 0;
-	if (has_xattr || !faccessat(l->dirfd, l->file, F_OK, AT_SYMLINK_NOFOLLOW))
-		l->err = EIO;
+	err = find_mark(l);
+	if (err < 0)
+		return err;
+	l->err = err;
 	/* Where an attribute can be written no way to a file is kept open. */
-	if (has_xattr || fsetxattr(fd, PROBE_XATTR, "", 0, 0) == 0) {
-		fremovexattr(fd, PROBE_XATTR);
+	if (has_attributes(l))
 		fd_close(&l->dirfd);
-	}
 	return 0;
 }
 
@@ -79,9 +175,9 @@ void latch_close(struct latch *l)
 	fd_close(&l->dirfd);
 }
 
-bool latch_needs_file(const struct latch *l)
+int latch_dirfd(const struct latch *l)
 {
-	return l->dirfd >= 0;
+	return l->dirfd;
 }
 
 void latch_become_owner(const struct latch *l)
@@ -114,10 +210,9 @@ static int sync_name(int dirfd, const char *name)
 }
 
 /* Writes the mark as a file. 0 or -errno. */
-static int write_file(const struct latch *l, const char *text)
+static int write_file(const struct latch *l, const char *name, const char *text)
 {
-	int fd = openat(l->dirfd, l->file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-			0600);
+	int fd = openat(l->dirfd, name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	int ret = 0;
 
 	if (fd < 0)
@@ -125,8 +220,15 @@ static int write_file(const struct latch *l, const char *text)
 	if (write(fd, text, strlen(text)) < 0)
 		ret = -errno;
 	fd_close(&fd);
-	if (!ret)
-		ret = sync_name(l->dirfd, l->file);
+	return ret ? ret : sync_name(l->dirfd, name);
+}
+
+static int write_files(const struct latch *l, const char *text)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; !ret && i < l->n_names; i++)
+		ret = write_file(l, l->names[i], text);
 	return ret ? ret : sync_name(l->dirfd, ".");
 }
 
@@ -140,13 +242,13 @@ void latch_set(struct latch *l, int err)
 		return;
 	log_err(l->path,
 		"sync failed: %s. Writes of the guest may be lost; from now on every flush fails. "
-		"Check the storage and the data, then: vdax pmem --accept-lost-writes %s",
+		"Check the storage and the data, then once: vdax pmem --accept-lost-writes %s",
 		strerror(err), l->path);
 	if (l->fd < 0)
 		return;
 	snprintf(text, sizeof(text), "errno %d\n", err);
 	if (l->dirfd >= 0)
-		ret = write_file(l, text);
+		ret = write_files(l, text);
 	else
 		ret = fsetxattr(l->fd, LATCH_XATTR, text, strlen(text), 0) < 0 ? -errno : 0;
 	if (!ret && fsync(l->fd) < 0)
@@ -162,13 +264,13 @@ int latch_clear(struct latch *l)
 
 	if (l->fd < 0)
 		return 0;
-	if (fremovexattr(l->fd, LATCH_XATTR) < 0 && errno != ENODATA && errno != EOPNOTSUPP)
-		return -errno;
 	ret = find_place(&place);
-	if (ret)
-		return ret;
-	if (unlinkat(place.dirfd, place.file, 0) < 0 && errno != ENOENT)
+	if (!ret && !place.is_block && fremovexattr(l->fd, LATCH_XATTR) < 0 && errno != ENODATA &&
+	    errno != EOPNOTSUPP)
 		ret = -errno;
+	for (unsigned i = 0; !ret && i < place.n_names; i++)
+		if (unlinkat(place.dirfd, place.names[i], 0) < 0 && errno != ENOENT)
+			ret = -errno;
 	fd_close(&place.dirfd);
 	if (!ret && fsync(l->fd) < 0)
 		ret = -errno;
