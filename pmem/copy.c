@@ -114,8 +114,12 @@ int copy_private(const char *path, int fd, uint64_t size, uint64_t limit, const 
 	int copy = reflink(path, fd);
 
 	*kind = "reflink copy";
-	if (copy >= 0)
+	if (copy >= 0) {
+		log_info(path,
+			 "a reflink copy: if the disk is full when the guest stores, the VM is "
+			 "killed");
 		return copy;
+	}
 	*kind = "memory copy";
 	if (!limit)
 		limit = memory_available() / 2;

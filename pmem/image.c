@@ -4,10 +4,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <libgen.h>
+#include <limits.h>
+#include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "base/align.h"
@@ -72,12 +78,17 @@ static int check_size(const char *path, uint64_t size, bool is_block)
 	return -EINVAL;
 }
 
-/* Allocates blocks for what is not allocated, so that no store of the guest finds the disk full. */
+/*
+ * Allocates blocks of its own for what has none, or shares them with a copy of the file, so that
+ * no store of the guest finds the disk full.
+ */
 static int allocate(const char *path, int fd, uint64_t size)
 {
 	int err;
 
-	if (fallocate(fd, 0, 0, (off_t)size) == 0)
+	if (fallocate(fd, FALLOC_FL_UNSHARE_RANGE, 0, (off_t)size) == 0)
+		return 0;
+	if (errno == EOPNOTSUPP && fallocate(fd, 0, 0, (off_t)size) == 0)
 		return 0;
 	err = errno;
 	if (err == EOPNOTSUPP)
@@ -116,6 +127,22 @@ static int check_wanted_size(const char *path, uint64_t size)
 	return -EINVAL;
 }
 
+/* Makes a new file durable, and its name. 0 or -errno. */
+static int sync_new(const char *path, int fd)
+{
+	char dir[PATH_MAX];
+	int dirfd, ret = 0;
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	dirfd = open(dirname(dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fsync(fd) < 0 || dirfd < 0 || fsync(dirfd) < 0) {
+		ret = -errno;
+		log_err(path, "cannot write the image: %s", strerror(-ret));
+	}
+	fd_close(&dirfd);
+	return ret;
+}
+
 int image_create(const char *path, uint64_t size, bool sparse)
 {
 	int fd, ret = check_wanted_size(path, size);
@@ -129,28 +156,34 @@ int image_create(const char *path, uint64_t size, bool sparse)
 		return ret;
 	}
 	ret = extend(path, fd, size, sparse);
-	if (!ret && fsync(fd) < 0) {
-		ret = -errno;
-		log_err(path, "cannot write the image: %s", strerror(-ret));
-	}
+	if (!ret)
+		ret = sync_new(path, fd);
 	if (ret)
 		unlink(path);
 	fd_close(&fd);
 	return ret;
 }
 
-/* From size old; what failed half-way is undone, or the image has a size that nobody asked for. */
-static int grow_locked(const char *path, int fd, uint64_t size, off_t old, bool sparse)
+/* What failed half-way is undone, or the image would have a size that nobody asked for. */
+static int grow_locked(const char *path, int fd, uint64_t size, bool sparse)
 {
-	int ret = extend(path, fd, size, sparse);
+	struct stat st;
+	int ret;
 
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if ((uint64_t)st.st_size > size) {
+		log_err(path, "it is larger already: %" PRIu64 " bytes", (uint64_t)st.st_size);
+		return -EINVAL;
+	}
+	ret = extend(path, fd, size, sparse);
 	if (!ret && fsync(fd) < 0) {
 		ret = -errno;
 		log_err(path, "cannot write the image: %s", strerror(-ret));
 	}
-	if (ret && ftruncate(fd, old) < 0)
+	if (ret && ftruncate(fd, st.st_size) < 0)
 		log_err(path, "cannot give it back its size of %" PRIu64 " bytes: %s",
-			(uint64_t)old, strerror(errno));
+			(uint64_t)st.st_size, strerror(errno));
 	return ret;
 }
 
@@ -168,13 +201,10 @@ int image_grow(const char *path, uint64_t size, bool sparse)
 	} else if (!S_ISREG(st.st_mode)) {
 		ret = -EINVAL;
 		log_err(path, "only a regular file can grow");
-	} else if ((uint64_t)st.st_size > size) {
-		ret = -EINVAL;
-		log_err(path, "it is larger already: %" PRIu64 " bytes", (uint64_t)st.st_size);
 	} else {
 		ret = lock(path, fd, F_WRLCK);
 		if (!ret)
-			ret = grow_locked(path, fd, size, st.st_size, sparse);
+			ret = grow_locked(path, fd, size, sparse);
 	}
 	fd_close(&fd);
 	return ret;
@@ -217,6 +247,28 @@ static int open_sync_fd(struct image *img)
 	return st.st_dev == img->dev && st.st_ino == img->ino ? 0 : -ESTALE;
 }
 
+/* Says what the file system of the image cannot promise. */
+static void warn_of_file_system(const struct image *img)
+{
+	struct statfs fs;
+
+	if (img->is_block || fstatfs(img->map_fd, &fs) < 0)
+		return;
+	switch ((uint32_t)fs.f_type) {
+	case TMPFS_MAGIC:
+	case RAMFS_MAGIC:
+	case HUGETLBFS_MAGIC:
+		log_warn(img->path, "this file system is in memory: nothing on it is durable, "
+				    "whatever is flushed");
+		break;
+	case BTRFS_SUPER_MAGIC:
+		log_warn(img->path,
+			 "this file system copies on write: if the disk is full when the "
+			 "guest stores, the VM is killed (chattr +C on a new image avoids it)");
+		break;
+	}
+}
+
 static int open_writable(struct image *img, const struct image_opts *opts)
 {
 	int ret = lock(img->path, img->map_fd, F_WRLCK);
@@ -228,6 +280,7 @@ static int open_writable(struct image *img, const struct image_opts *opts)
 		log_err(img->path, "cannot open the image a second time: %s", strerror(-ret));
 		return ret;
 	}
+	warn_of_file_system(img);
 	if (img->is_block || opts->sparse)
 		return 0;
 	return allocate(img->path, img->map_fd, img->size);
@@ -263,7 +316,9 @@ int image_open(struct image *img, const struct image_opts *opts)
 	img->dev = st.st_dev;
 	img->ino = st.st_ino;
 	ret = get_size(img->map_fd, img->is_block, &img->size);
-	if (!ret)
+	if (ret)
+		log_err(opts->path, "cannot find out its size: %s", strerror(-ret));
+	else
 		ret = check_size(opts->path, img->size, img->is_block);
 	if (!ret)
 		ret = opts->read_only ? open_copy(img, opts) : open_writable(img, opts);
