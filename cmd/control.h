@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The read-only control socket. Whoever connects, if it is the same user or root, gets the
- * daemon's state as lines "key value" and the end of the stream; nothing is read from it.
+ * The read-only control socket. Whoever connects gets the daemon's state as lines "key value" and
+ * the end of the stream; nothing is read from it. Its mode lets the same user and root connect.
  */
 #ifndef CMD_CONTROL_H
 #define CMD_CONTROL_H

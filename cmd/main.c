@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* `vdax`: finds the subcommand. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/macros.h"
 #include "cmd/bench_pmem.h"
@@ -54,9 +56,23 @@ static int matches(const char *name, int argc, char **argv)
 	return 0;
 }
 
+/* Whoever closed these did not mean that an image opened next shall receive our messages. */
+static void keep_std_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	const char *near;
+
+	keep_std_fds();
 
 	if (argc < 2) {
 		usage(stderr);

@@ -129,7 +129,7 @@ static int set_value(const struct option_def *def, void *cfg, const char *value)
 	case OPTION_U32:
 		return parse_u32(value, at);
 	case OPTION_SIZE:
-		return parse_size(value, at);
+		return parse_size(value, at) || !*(uint64_t *)at ? -EINVAL : 0;
 	}
 	return -EINVAL;
 }
@@ -139,7 +139,7 @@ static const char *const kind_wants[] = {
 	[OPTION_STRING] = "a value",
 	[OPTION_LIST] = "a value, at most 16 times",
 	[OPTION_U32] = "a number",
-	[OPTION_SIZE] = "a size in bytes, or with K, M, G or T",
+	[OPTION_SIZE] = "a size in bytes, or with K, M, G or T, above 0",
 };
 
 static int complain(const struct command *cmd, const struct option_def *def, const char *value)

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 
 #include "base/macros.h"
 #include "cmd/json.h"
@@ -67,13 +69,14 @@ int cmd_stat(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	fd = connect_unix(argv[i]);
+	if (fd >= 0) /* a daemon that hangs shall not hang us */
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){ .tv_sec = 5 },
+			   sizeof(struct timeval));
 	f = fd < 0 ? NULL : fdopen(fd, "r");
 	ret = fd < 0 ? fd : f ? print_lines(f, cfg.json) : -errno;
 	if (f)
 		fclose(f);
 	if (ret)
-		log_err(argv[i], "%s",
-			ret == -ENODATA ? "no answer; the daemon answers its own user only"
-					: strerror(-ret));
+		log_err(argv[i], "%s", ret == -ENODATA ? "no answer" : strerror(-ret));
 	return ret ? EXIT_FAILED : EXIT_OK;
 }
