@@ -40,7 +40,7 @@ int vq_start(struct vq *vq, const struct vq_config *cfg, struct mem_table *mem)
 	vq->inflight = 0;
 	vq->broken = 0;
 	vq->stopping = false;
-	ret = split_translate(vq);
+	ret = split_translate(vq, mem);
 	if (!ret)
 		ret = split_start(vq);
 	if (ret)
@@ -105,10 +105,18 @@ void vq_refresh(struct vq *vq)
 	pthread_mutex_unlock(&vq->lock);
 	if (!next)
 		return;
+	/*
+	 * QEMU changes a region by removing it and adding it again. Until the ring is back, the
+	 * mmaps of the table that has it are as good. Each table is whole: none is missed.
+	 */
+	if (!vq->broken && split_translate(vq, next)) {
+		log_debug(vq->name,
+			  "the new memory table is without the ring; keeping the old one");
+		mem_put(next);
+		return;
+	}
 	mem_put(vq->mem);
 	vq->mem = next;
-	if (!vq->broken && split_translate(vq))
-		vq_break(vq, -EFAULT, "its memory was taken away");
 }
 
 int vq_break(struct vq *vq, int err, const char *why)

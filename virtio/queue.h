@@ -92,7 +92,10 @@ void vq_set_mem(struct vq *vq, struct mem_table *mem);
 
 /* --- the queue's thread --- */
 
-/* Changes over to a newer memory table. Only while nothing is popped and not pushed. */
+/*
+ * Changes over to the newest memory table, if the ring is in it; else goes on in the table that
+ * it has. Only while nothing is popped and not pushed.
+ */
 void vq_refresh(struct vq *vq);
 
 /* Returns 1 and fills c (whose seg and cap the caller has set), 0 if the ring is empty, or -errno.

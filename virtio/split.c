@@ -42,20 +42,23 @@ static int outcome(struct vq *vq, int ret, const char *why)
 	return ret < 0 ? vq_break(vq, ret, why) : ret;
 }
 
-int split_translate(struct vq *vq)
+int split_translate(struct vq *vq, const struct mem_table *mem)
 {
 	const struct vq_config *cfg = &vq->cfg;
+	void *desc = mem_by_uva(mem, cfg->desc_uva, VRING_DESC_BYTES(cfg->size));
+	void *avail = mem_by_uva(mem, cfg->avail_uva, VRING_AVAIL_BYTES(cfg->size));
+	void *used = mem_by_uva(mem, cfg->used_uva, VRING_USED_BYTES(cfg->size));
 
-	vq->desc = mem_by_uva(vq->mem, cfg->desc_uva, VRING_DESC_BYTES(cfg->size));
-	vq->avail = mem_by_uva(vq->mem, cfg->avail_uva, VRING_AVAIL_BYTES(cfg->size));
-	vq->used = mem_by_uva(vq->mem, cfg->used_uva, VRING_USED_BYTES(cfg->size));
-	if (!vq->desc || !vq->avail || !vq->used)
+	if (!desc || !avail || !used)
 		return -EFAULT;
 	/* Our own addresses: the front end's need not be aligned alike. */
-	if (!is_aligned((uintptr_t)vq->desc, VRING_DESC_ALIGN) ||
-	    !is_aligned((uintptr_t)vq->avail, VRING_AVAIL_ALIGN) ||
-	    !is_aligned((uintptr_t)vq->used, VRING_USED_ALIGN))
+	if (!is_aligned((uintptr_t)desc, VRING_DESC_ALIGN) ||
+	    !is_aligned((uintptr_t)avail, VRING_AVAIL_ALIGN) ||
+	    !is_aligned((uintptr_t)used, VRING_USED_ALIGN))
 		return -EINVAL;
+	vq->desc = desc;
+	vq->avail = avail;
+	vq->used = used;
 	return 0;
 }
 

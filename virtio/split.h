@@ -5,8 +5,8 @@
 
 #include "virtio/queue.h"
 
-/* Finds the three parts of the ring in vq->mem. 0, -EINVAL (alignment) or -EFAULT. */
-int split_translate(struct vq *vq);
+/* Finds the three parts of the ring in mem. 0, or they stay: -EINVAL (alignment) or -EFAULT. */
+int split_translate(struct vq *vq, const struct mem_table *mem);
 
 /* Takes the used index over from the ring. 0 or -EFAULT. */
 int split_start(struct vq *vq);

@@ -211,23 +211,36 @@ static void test_replaced_table(void)
 	CHECK_EQ("one map of it", daemon_use(&d).ram_maps, 1);
 	CHECK_EQ("not broken", g.f->q[0].errs, 0);
 	CHECK_EQ("the second half", send_table(&g, r + 1, 1), 0);
-	CHECK_NAMED("breaks the queue", breaks(&g));
-	check_healed("after halves", &g);
+	CHECK_EQ("flush in the first one", guest_flush(&g), 0);
 	CHECK_EQ("no memory at all", send_table(&g, r, 0), 0);
-	CHECK_NAMED("breaks the queue", breaks(&g));
-	check_healed("after none", &g);
+	CHECK_EQ("flush in the first one", guest_flush(&g), 0);
+	CHECK_EQ("one map of it", daemon_use(&d).ram_maps, 1);
+	CHECK_EQ("halves", send_table(&g, r, 2), 0);
+	CHECK_EQ("flush", guest_flush(&g), 0);
+	CHECK_EQ("never broken", g.f->q[0].errs, 0);
 	guest_close(&g);
 }
 
+/* QEMU removes and adds what has changed: the region with the ring, too, while it runs. */
 static void test_removed_ring(void)
 {
+	struct vhost_user_region ram;
 	struct guest g;
 
 	guest_boot(&g, &d, NULL);
-	CHECK_EQ("remove", send_region(&g, VHOST_USER_REM_MEM_REG, ram_region(&g), -1), 0);
-	CHECK_NAMED("breaks the queue", breaks(&g));
+	ram = ram_region(&g);
+	for (int i = 0; i < 50; i++) {
+		CHECK_EQ("remove", send_region(&g, VHOST_USER_REM_MEM_REG, ram, -1), 0);
+		CHECK_EQ("flush", guest_flush(&g), 0);
+		CHECK_EQ("add", send_region(&g, VHOST_USER_ADD_MEM_REG, ram, g.f->ram_fd), 0);
+		CHECK_EQ("flush", guest_flush(&g), 0);
+	}
+	CHECK_EQ("one map is left", daemon_use(&d).ram_maps, 1);
+	CHECK_EQ("remove", send_region(&g, VHOST_USER_REM_MEM_REG, ram, -1), 0);
+	CHECK_EQ("flush", guest_flush(&g), 0);
+	CHECK_EQ("never broken", g.f->q[0].errs, 0);
+	CHECK_EQ("stop", front_stop(g.f), 0);
 	CHECK_EQ("not mapped any more", daemon_use(&d).ram_maps, 0);
-	CHECK_EQ("the process lives", daemon_stat(&d, "connected"), 1);
 	g.f->ram_listed = false;
 	check_healed("after a removal", &g);
 	guest_close(&g);
@@ -281,8 +294,7 @@ static void test_change_in_sync(void)
 	CHECK_EQ("held while it is needed", daemon_use(&stalled).ram_maps, 1);
 	daemon_release(&stalled, 1);
 	CHECK_NAMED("answered in the memory of then", guest_wait(&g, &n, 5000) && n.ret == 0);
-	CHECK_NAMED("then broken", breaks(&g));
-	CHECK_EQ("not mapped any more", daemon_use(&stalled).ram_maps, 0);
+	CHECK_EQ("not broken", g.f->q[0].errs, 0);
 	daemon_release(&stalled, 1);
 	g.f->ram_listed = false;
 	check_healed("after that", &g);

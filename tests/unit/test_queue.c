@@ -305,16 +305,50 @@ static void test_refresh(void)
 	CHECK_EQ("publish", vq_publish(&f->vq), 0);
 	CHECK_EQ("goes on", fake_used_idx(f), 4);
 
-	vq_set_mem(&f->vq, empty);
-	vq_refresh(&f->vq);
-	CHECK_EQ("ring vanished", pop(f), -EFAULT);
-	CHECK_EQ("told", fake_signals(f->err), 1);
-	vq_set_mem(&f->vq, other);
-	vq_refresh(&f->vq);
-	CHECK_EQ("stays broken", pop(f), -EFAULT);
-	CHECK_EQ("released", empty->refs, 1);
 	fake_free(f);
 	CHECK_EQ("released", other->refs, 1);
+	mem_put(other);
+	mem_put(empty);
+	free(moved);
+}
+
+/* The region with the ring is removed, and comes back elsewhere in our memory. */
+static void test_ring_away(void)
+{
+	struct fake_driver *f = fake_new(8, 0);
+	uint8_t *moved = calloc(1, FAKE_RAM_SIZE);
+	const struct mem_region r = { .size = FAKE_RAM_SIZE, .uva = 4, .host = moved };
+	struct mem_table *other = mem_over(moved, FAKE_RAM_SIZE), *empty = mem_new();
+	struct mem_table *unaligned = fake_table(&r, 1);
+
+	REQUIRE(moved && other && empty);
+	for (uint16_t i = 0; i < 3; i++) {
+		vq_set_mem(&f->vq, i ? empty : unaligned);
+		vq_refresh(&f->vq);
+		serve(f, 1);
+		CHECK_EQ("goes on in the old one", vq_publish(&f->vq), 0);
+		CHECK_EQ("goes on in the old one", fake_used_idx(f), i + 1);
+	}
+	CHECK_EQ("not broken", fake_signals(f->err), 0);
+	CHECK_EQ("released", empty->refs, 1);
+	CHECK_EQ("released", unaligned->refs, 1);
+	memcpy(moved, f->ram, FAKE_RAM_SIZE);
+	vq_set_mem(&f->vq, other);
+	vq_refresh(&f->vq);
+	CHECK_EQ("the old one is let go", f->mem->refs, 1);
+	f->used = (void *)(moved + f->cfg.used_uva);
+	f->avail = (void *)(moved + f->cfg.avail_uva);
+	f->desc = (void *)(moved + f->cfg.desc_uva);
+	serve(f, 1);
+	CHECK_EQ("goes on in the new one", vq_publish(&f->vq), 0);
+	CHECK_EQ("goes on in the new one", fake_used_idx(f), 4);
+
+	vq_break(&f->vq, -EIO, "test");
+	vq_set_mem(&f->vq, empty);
+	vq_refresh(&f->vq);
+	CHECK_EQ("broken, it needs none", other->refs, 1);
+	fake_free(f);
+	mem_put(unaligned);
 	mem_put(other);
 	mem_put(empty);
 	free(moved);
@@ -540,6 +574,7 @@ int main(void)
 	test_kicks(0);
 	test_kicks(FAKE_EVENT_IDX);
 	test_refresh();
+	test_ring_away();
 	test_set_mem_while_stopped();
 	if (!UNDER_TSAN)
 		test_gone();
