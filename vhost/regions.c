@@ -42,11 +42,13 @@ static bool is_shm_mapping(const struct vhost *v, int fd)
 		return false;
 	if (v->ops->shm_file && v->ops->shm_file(v->dev, st.st_dev, st.st_ino))
 		return true;
+	if (S_ISBLK(st.st_mode))
+		return true; /* its node may be on a tmpfs: that says nothing about the device */
 	if (fs.f_type == HUGETLBFS_MAGIC)
 		return false;
 	if (fs.f_type == TMPFS_MAGIC)
 		return fcntl(fd, F_GET_SEALS) == SHM_MEMFD_SEALS;
-	return true; /* RAM is not kept on a disk's file system or a block device */
+	return true; /* RAM is not kept on a disk's file system */
 }
 
 /* t and the region; takes the reference on t in every case. NULL with *err set on failure. */
