@@ -34,7 +34,7 @@ struct pmem_cfg {
 	uint64_t copy_limit;
 	uint32_t max_flush_rate;
 	bool accept_lost_writes;
-	bool no_memory_slots;
+	bool memory_slots;
 	bool once;
 	const char *sandbox;
 	bool quiet;
@@ -62,8 +62,8 @@ static const struct option_def options[] = {
 	  "at most N syncs of the image per second" },
 	{ "accept-lost-writes", NULL, OPTION_FLAG, AT(accept_lost_writes),
 	  "clear the mark that a failed sync has left" },
-	{ "no-memory-slots", NULL, OPTION_FLAG, AT(no_memory_slots),
-	  "for a VM with at most four mapped devices: see the manual" },
+	{ "memory-slots", NULL, OPTION_FLAG, AT(memory_slots),
+	  "for a VM with more than 8 memory regions: see the manual" },
 	{ "once", NULL, OPTION_FLAG, AT(once), "exit when the front end goes away" },
 	{ "quiet", NULL, OPTION_FLAG, AT(quiet), "only warnings and errors" },
 	{ "sandbox", "MODE", OPTION_STRING, AT(sandbox), "full (the default) or none" },
@@ -316,7 +316,7 @@ static int start_device(struct daemon *d, const struct sync_ops *ops, void *ctx)
 	if (ret)
 		return ret;
 	d->vhost.once = cfg->once;
-	if (cfg->no_memory_slots)
+	if (!cfg->memory_slots)
 		d->vhost.withheld = (uint64_t)1 << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS;
 	if (d->control_fd >= 0) {
 		ret = control_init(&d->control, &d->loop, d->control_fd, report, d);

@@ -131,6 +131,8 @@ static _Noreturn void run(const struct daemon *d, const struct daemon_opts *o)
 	}
 	argv[n++] = "--sandbox";
 	argv[n++] = env("VDAX_SANDBOX", "full");
+	if (!o->no_slots)
+		argv[n++] = "--memory-slots";
 	argv[n++] = "--control";
 	argv[n++] = d->ctl;
 	if (o->fd) {

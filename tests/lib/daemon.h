@@ -23,6 +23,7 @@ struct daemon_opts {
 	bool stall;	   /* vdax-testd whose syncs wait for daemon_release() */
 	int *fd;	   /* --fd with this socket, closed here afterwards; NULL: --socket-path */
 	const char *const *args; /* more options, ends with NULL; or NULL */
+	bool no_slots;		 /* without --memory-slots, as users mostly run it */
 	bool keep_image;	 /* there is one already: a restart with the same struct daemon */
 };
 

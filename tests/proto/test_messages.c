@@ -151,6 +151,29 @@ static void test_not_negotiated(void)
 	}
 }
 
+/* What users get who do not ask for memory slots. */
+static void test_offers_without_slots(void)
+{
+	const uint64_t slots = (uint64_t)1 << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS;
+	struct daemon other = { 0 };
+	struct front_msg m = { 0 };
+	struct raw r;
+
+	daemon_start(&other, &(struct daemon_opts){ .no_slots = true });
+	raw_open(&r, &other);
+	raw_fill(&r, VHOST_USER_GET_PROTOCOL_FEATURES, &m);
+	raw_call(&r, &m);
+	CHECK_EQ("protocol features", r.reply.p.u64, RAW_PROTOCOL_BITS & ~slots);
+	m.p.u64 = RAW_PROTOCOL_BITS;
+	m.hdr = (struct vhost_user_hdr){ VHOST_USER_SET_PROTOCOL_FEATURES, VHOST_USER_VERSION,
+					 sizeof(m.p.u64) };
+	raw_call(&r, &m);
+	raw_fill(&r, VHOST_USER_GET_MAX_MEM_SLOTS, &m);
+	CHECK_EQ("refused", raw_call(&r, &m), RAW_EMPTY);
+	raw_close(&r);
+	daemon_stop(&other);
+}
+
 static void test_offers(void)
 {
 	struct front_msg m = { 0 };
@@ -387,6 +410,7 @@ int main(void)
 
 	test_table_is_complete();
 	test_offers();
+	test_offers_without_slots();
 	test_right_use();
 	test_not_negotiated();
 	test_wrong_sizes();

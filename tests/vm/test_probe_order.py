@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Two devices, reset together and then started in the other order, as a reboot may do.
 
-QEMU 11.1.3 lists the mapping of one device in the memory table of the other. The one that
-starts second takes it into its shadow table, where it is still looked for after the reset has
-freed it. The test shows what happens, and that what was flushed does not suffer.
-usage: test_probe_order.py KERNEL"""
+QEMU 11.1.3 lists the mapping of one device in the memory table of the other. With memory slots
+the one that starts second takes it into its shadow table, where it is still looked for after the
+reset has freed it: the test shows what happens then, and that what was flushed does not suffer.
+usage: test_probe_order.py KERNEL [--memory-slots]"""
 
 import vmtest
 from vmtest import check, check_eq
@@ -33,11 +33,11 @@ start 1; start 0; use second
 """
 
 
-def test(s, kernel):
-    daemons = [s.daemon(s.ext4(size * vmtest.MIB)) for size in (64, 66)]
+def test(s, kernel, *slots):
+    daemons = [s.daemon(s.ext4(size * vmtest.MIB), *slots) for size in (64, 66)]
     guest = s.guest(SCRIPT, *daemons, kernel=kernel, more=["--modules", "virtio_pci"])
     lived = vmtest.outlives(guest, lambda: "second use." in guest.output(),
-                            "two devices started in another order after a reset")
+                            "two devices started in another order after a reset", slots)
     if lived:
         guest.finish()
     guest.check_qemu_quiet()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Reboots in one QEMU: each start makes exactly one mapping, all data are kept, QEMU lives.
-usage: test_reboot.py KERNEL"""
+usage: test_reboot.py KERNEL [--memory-slots]"""
 
 import vmtest
 from vmtest import check_eq
@@ -24,9 +24,9 @@ esac
 """
 
 
-def test(s, kernel):
+def test(s, kernel, *slots):
     image = s.ext4(64 * vmtest.MIB)
-    daemon = s.daemon(image)
+    daemon = s.daemon(image, *slots)
     guest = s.guest(SCRIPT, daemon, kernel=kernel, reboot=True)
     guest.wait_for("boot 2")
     with guest.qmp() as qmp:

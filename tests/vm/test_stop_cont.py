@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """QMP stop and cont while the guest flushes: no flush is lost, the mapping stays, data are right.
-usage: test_stop_cont.py KERNEL poweroff|reset
+usage: test_stop_cont.py KERNEL poweroff|reset [--memory-slots]
 
 poweroff: the guest ends by itself afterwards.
-reset: a hard reset follows. QEMU 11.1.3 dies of that, for the mapping has got into its shadow
-table at cont and the reset has freed it. The test shows what happens, and that neither the
-daemon nor what was flushed suffers.
+reset: a hard reset follows. With memory slots QEMU 11.1.3 dies of that, for the mapping has got
+into its shadow table at cont and the reset has freed it. The test shows what happens, and that
+neither the daemon nor what was flushed suffers.
 """
 
 import time
@@ -48,17 +48,17 @@ def stop_and_cont(daemon, guest, qmp, number):
     daemon.check_stat(mapping="mapped", mappings_made=1, mappings_kept=number, flushes_failed=0)
 
 
-def hard_reset(guest, qmp):
+def hard_reset(guest, qmp, slots):
     """Returns whether QEMU lived."""
     boots = guest.output().count("dax=always")
     qmp("system_reset")
     return vmtest.outlives(guest, lambda: guest.output().count("dax=always") > boots,
-                           "a reset after stop and cont")
+                           "a reset after stop and cont", slots)
 
 
-def test(s, kernel, how):
+def test(s, kernel, how, *slots):
     image = s.ext4(64 * vmtest.MIB)
-    daemon = s.daemon(image)
+    daemon = s.daemon(image, *slots)
     last = 40 if how == "poweroff" else 100000
     guest = s.guest(SCRIPT % last, daemon, kernel=kernel, reboot=how == "reset")
     with guest.qmp() as qmp:
@@ -66,7 +66,7 @@ def test(s, kernel, how):
             stop_and_cont(daemon, guest, qmp, number)
         if how == "reset":
             last = rounds(guest)
-            if hard_reset(guest, qmp):
+            if hard_reset(guest, qmp, slots):
                 guest.kill()
     if how == "poweroff":
         guest.finish()
