@@ -306,9 +306,8 @@ int dispatch(struct vhost *v)
 			m->hdr.request, op->name, m->hdr.flags, m->hdr.size, m->nfds);
 		return ret;
 	}
-	/* A mapping refused as guest memory is the rule, not an event (see regions.c). */
-	if (ret < 0 && ret != -EBUSY)
-		log_warn(v->name, "message %" PRIu32 " (%s) refused: %s", m->hdr.request, op->name,
-			 ret == -ENOTSUP ? "not offered, or not negotiated" : strerror(-ret));
+	if (ret < 0 && ret != VHOST_REFUSE)
+		log_guest(v->name, "message %" PRIu32 " (%s) refused: %s", m->hdr.request, op->name,
+			  ret == -ENOTSUP ? "not offered, or not negotiated" : strerror(-ret));
 	return answer(v, op, ret);
 }

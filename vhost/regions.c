@@ -17,6 +17,7 @@
 
 #include "host/fd.h"
 #include "host/log.h"
+#include "vhost/dispatch.h"
 
 /* Makes t the table of the device and of all queues. Takes the reference. */
 static void install(struct vhost *v, struct mem_table *t)
@@ -97,7 +98,7 @@ int op_add_mem_reg(struct vhost *v, struct vhost_msg *m)
 	if (v->dev_started && is_shm_mapping(v, m->fds[0])) {
 		log_debug(v->name, "refused a shared-memory mapping as guest memory");
 		backend_table_changed(&v->backend);
-		return -EBUSY;
+		return VHOST_REFUSE;
 	}
 	t = grow(v, mem_get(v->mem), &m->p.mem_reg.region, m->fds[0], &err);
 	if (!t)

@@ -497,6 +497,24 @@ static void test_regions(void)
 	}
 }
 
+/* What is refused is logged, but not what is refused at each start. */
+static void test_refusals_logged(void)
+{
+	struct front_msg m = { .hdr = { VHOST_USER_SET_VRING_NUM, 0, sizeof(m.p.state) } };
+	static struct daemon fresh;
+	struct guest g;
+
+	daemon_start(&fresh, NULL);
+	guest_boot(&g, &fresh, NULL);
+	CHECK_EQ("the mapping was refused", g.f->stats.refused, 1);
+	m.p.state.num = 32;
+	CHECK_EQ("another size while it runs", front_call(g.f, &m, FRONT_ACK), -EREMOTEIO);
+	CHECK_NAMED("logged", daemon_logged(&fresh, "(SET_VRING_NUM) refused"));
+	CHECK_NAMED("not logged", !daemon_logged(&fresh, "(ADD_MEM_REG) refused"));
+	guest_close(&g);
+	CHECK_EQ("exit status", daemon_stop(&fresh), 0);
+}
+
 int main(void)
 {
 	struct daemon_use before;
@@ -535,6 +553,7 @@ int main(void)
 	test_garbage(true);
 	test_garbage(false);
 	test_regions();
+	test_refusals_logged();
 	check_serves("the last", &d);
 
 	CHECK(daemon_stat_becomes(&d, "connected", 0));
