@@ -81,11 +81,10 @@ static int ring_update(struct vhost *v, int i)
 		return 0;
 	r->cfg.features = v->features;
 	ret = vq_start(&w->vq, &r->cfg, v->mem);
-	if (ret) {
-		log_err(w->name, "cannot use this ring: its memory is %s",
-			ret == -EINVAL ? "not aligned" : "not in the memory table");
-		return ret;
-	}
+	if (ret)
+		return vq_break(&w->vq, ret,
+				ret == -EINVAL ? "its memory is not aligned"
+					       : "it is not in the guest's memory");
 	device_start(v);
 	worker_run(w);
 	return 0;
