@@ -174,10 +174,8 @@ static void send_head(struct backend *b)
 	send_msg(b, &m, req->is_map ? req->fd : -1, BACKEND_SENT);
 }
 
-/* Accepted, but no table change has come. */
-static void commit_late(struct loop_source *src, uint32_t events)
+static void send_probe(struct backend *b)
 {
-	struct backend *b = container_of(src, struct backend, timer);
 	const struct vhost_msg m = {
 		.hdr = {
 			.request = VHOST_USER_BACKEND_CONFIG_CHANGE_MSG,
@@ -185,12 +183,20 @@ static void commit_late(struct loop_source *src, uint32_t events)
 		},
 	};
 
+	send_msg(b, &m, -1, BACKEND_PROBED);
+}
+
+/* Accepted, but no table change has come. */
+static void commit_late(struct loop_source *src, uint32_t events)
+{
+	struct backend *b = container_of(src, struct backend, timer);
+
 	(void)events;
 	fd_drain(b->timer.fd);
 	if (b->phase != BACKEND_REPLIED)
 		return;
 	if (b->config_changed && b->reply_ack)
-		send_msg(b, &m, -1, BACKEND_PROBED);
+		b->phase = BACKEND_LATE;
 	else
 		finish_head(b, 0);
 }
@@ -226,6 +232,11 @@ int backend_attach(struct backend *b, int fd)
 	return loop_add(b->loop, &b->src, EPOLLIN);
 }
 
+bool backend_busy(const struct backend *b)
+{
+	return b->head;
+}
+
 void backend_detach(struct backend *b)
 {
 	backend_close_window(b);
@@ -239,7 +250,6 @@ void backend_detach(struct backend *b)
 void backend_open_window(struct backend *b)
 {
 	b->open = true;
-	b->paused = false;
 }
 
 void backend_close_window(struct backend *b)
@@ -262,7 +272,7 @@ void backend_table_changed(struct backend *b)
 	/* An answer that waits in the socket was sent before the message we are handling. */
 	if (b->phase == BACKEND_SENT)
 		receive(b);
-	if (b->phase == BACKEND_REPLIED)
+	if (b->phase == BACKEND_REPLIED || b->phase == BACKEND_LATE)
 		finish_head(b, 0);
 }
 
@@ -275,8 +285,14 @@ static bool quiet(int fd)
 
 void backend_pump(struct backend *b, int main_fd)
 {
+	bool waits;
+
 	call_finished(b);
-	if (b->open && !b->paused && b->head && b->phase == BACKEND_IDLE && !b->stale &&
-	    quiet(main_fd))
+	waits = b->head && (b->phase == BACKEND_IDLE || b->phase == BACKEND_LATE);
+	if (!waits || !b->open || b->paused || b->stale || !quiet(main_fd))
+		return;
+	if (b->phase == BACKEND_IDLE)
 		send_head(b);
+	else
+		send_probe(b);
 }

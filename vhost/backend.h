@@ -8,10 +8,10 @@
  *              to take our request.
  *   SENT       the front end has it. Its answer leads to REPLIED or to an error.
  *   REPLIED    accepted, not visible yet: QEMU answers first and commits then. The commit
- *              shows as a change of the memory table. If none comes (a full table has no
- *              room for it), one more round trip shows it as well: QEMU does not read the
- *              next request before it has committed.
- *   then done(): outside of every message handler.
+ *              shows as a change of the memory table.
+ *   LATE       none has come (a full table has no room for it). One more round trip shows it
+ *              as well: QEMU does not read the next request before it has committed.
+ *   PROBED     that request is sent, under the same conditions.
  *
  * The window is open from the device's start to its stop. QEMU 11.1.3 crashes on a request
  * that it reads outside, so closing cancels all that wait; one that is SENT can not be
@@ -26,7 +26,7 @@
 #include "vhost/sock.h"
 #include "virtio/device.h"
 
-enum backend_phase { BACKEND_IDLE, BACKEND_SENT, BACKEND_REPLIED, BACKEND_PROBED };
+enum backend_phase { BACKEND_IDLE, BACKEND_SENT, BACKEND_REPLIED, BACKEND_LATE, BACKEND_PROBED };
 
 struct backend {
 	struct loop *loop;
@@ -57,6 +57,9 @@ void backend_fini(struct backend *b);
 
 /* Takes fd. A former channel is closed first. 0 or -errno. */
 int backend_attach(struct backend *b, int fd);
+
+/* Has it a request that waits or is under way? */
+bool backend_busy(const struct backend *b);
 
 /* The connection is over: cancels everything, closes the channel. */
 void backend_detach(struct backend *b);

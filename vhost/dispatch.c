@@ -104,6 +104,8 @@ static int op_set_backend_req_fd(struct vhost *v, struct vhost_msg *m)
 {
 	int fd = m->fds[0];
 
+	if (v->dev_started && backend_busy(&v->backend))
+		return -EBUSY;
 	m->fds[0] = -1;
 	return backend_attach(&v->backend, fd);
 }

@@ -85,6 +85,7 @@ static int ring_update(struct vhost *v, int i)
 		return vq_break(&w->vq, ret,
 				ret == -EINVAL ? "its memory is not aligned"
 					       : "it is not in the guest's memory");
+	v->backend.paused = false;
 	device_start(v);
 	worker_run(w);
 	return 0;
@@ -153,8 +154,8 @@ int op_get_vring_base(struct vhost *v, struct vhost_msg *m)
 	bool any = false;
 
 	if (i < 0)
-		return -EPROTO; /* there is no way to answer this with an error */
-	backend_close_window(&v->backend);
+		return -EPROTO;	  /* there is no way to answer this with an error */
+	v->backend.paused = true; /* the front end may have begun to stop the device */
 	if (!ring_park(v, i))
 		return VHOST_DEFER;
 	r = &v->rings[i];
@@ -240,6 +241,6 @@ int op_set_vring_enable(struct vhost *v, struct vhost_msg *m)
 		v->backend.paused = false;
 		return ring_update(v, i);
 	}
-	v->backend.paused = true; /* the front end may have begun to stop the device */
+	v->backend.paused = true; /* as in op_get_vring_base() */
 	return ring_park(v, i) ? 0 : VHOST_DEFER;
 }

@@ -14,14 +14,21 @@
 #define ANSWER_MS 5000
 #define RING_SIZE 16u
 
-void raw_open(struct raw *r, const struct daemon *d)
+void raw_open_on(struct raw *r, int sock)
 {
+	r->sock = sock;
 	r->ram_fd = memfd_create("test-ram", MFD_CLOEXEC);
 	r->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	REQUIRE(r->ram_fd >= 0 && r->event >= 0 && !ftruncate(r->ram_fd, (off_t)RAW_RAM));
 	make_pair(r->pair);
-	r->sock = front_sock_connect(d->sock);
-	REQUIRE(r->sock >= 0);
+}
+
+void raw_open(struct raw *r, const struct daemon *d)
+{
+	int sock = front_sock_connect(d->sock);
+
+	REQUIRE(sock >= 0);
+	raw_open_on(r, sock);
 }
 
 void raw_close(struct raw *r)

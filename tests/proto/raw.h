@@ -41,6 +41,8 @@ struct raw {
 
 /* Connects; nothing is sent. */
 void raw_open(struct raw *r, const struct daemon *d);
+/* The same on a connected socket, which is taken. */
+void raw_open_on(struct raw *r, int sock);
 void raw_close(struct raw *r);
 
 /* Negotiates these protocol features and all virtio features. */

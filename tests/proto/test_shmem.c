@@ -303,6 +303,28 @@ static void test_stop_in_round_trip(void)
 	close(channel);
 }
 
+/* The round trip waits, too, while a queue is off: the device may be about to stop. */
+static void test_round_trip_not_while_off(void)
+{
+	struct front_msg m = { .hdr = { VHOST_USER_SET_VRING_ENABLE, 0, sizeof(m.p.state) } };
+	struct guest g;
+	int channel;
+
+	guest_open(&g, &d, NULL);
+	channel = take_channel(&g);
+	REQUIRE(!front_start(g.f));
+	CHECK(expect_request(channel, VHOST_USER_BACKEND_SHMEM_MAP));
+	send_reply(channel, VHOST_USER_BACKEND_SHMEM_MAP, 0);
+	CHECK_EQ("off", front_call(g.f, &m, FRONT_ACK), 0);
+	CHECK_NAMED("nothing is asked", is_quiet(channel, 250));
+	m = (struct front_msg){ .hdr = { VHOST_USER_SET_VRING_ENABLE, 0, sizeof(m.p.state) } };
+	m.p.state.num = 1;
+	CHECK_EQ("on", front_call(g.f, &m, FRONT_ACK), 0);
+	CHECK(expect_request(channel, VHOST_USER_BACKEND_CONFIG_CHANGE_MSG));
+	guest_close(&g);
+	close(channel);
+}
+
 static void put(uint8_t *buf, size_t *len, const struct front_msg *m)
 {
 	memcpy(buf + *len, &m->hdr, sizeof(m->hdr));
@@ -546,6 +568,7 @@ int main(void)
 	test_no_table(BIT(REPLY_ACK), 0);
 	test_answer_after_stop();
 	test_stop_in_round_trip();
+	test_round_trip_not_while_off();
 	test_not_while_readable(VHOST_USER_GET_VRING_BASE);
 	test_not_while_readable(VHOST_USER_SET_VRING_ENABLE);
 	test_channel_closed();
