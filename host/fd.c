@@ -7,8 +7,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NS_PER_S 1000000000u
-
 void fd_close(int *fd)
 {
 	int saved = errno;

@@ -24,6 +24,8 @@ void fd_drain(int fd);
 /* Arms a timerfd once, ns from now (0 disarms). 0 or -errno. */
 int fd_timer_set(int fd, uint64_t ns);
 
+#define NS_PER_S 1000000000u
+
 /* CLOCK_MONOTONIC, nanoseconds. */
 uint64_t clock_ns(void);
 

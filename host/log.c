@@ -3,10 +3,10 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/macros.h"
+#include "host/fd.h"
 
 #define LIMIT_SECONDS 10u
 #define LIMIT_BURST   5u
@@ -41,12 +41,9 @@ void log_msg(enum log_level level, const char *obj, const char *fmt, ...)
 
 bool log_allowed(struct log_limit *limit, const char *obj)
 {
-	struct timespec now;
-	uint64_t sec, begin;
+	uint64_t sec = clock_ns() / NS_PER_S + 1; /* 0 = never used */
+	uint64_t begin = limit->window;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	sec = (uint64_t)now.tv_sec + 1; /* 0 = never used */
-	begin = limit->window;
 	if (!begin || sec - begin >= LIMIT_SECONDS) {
 		if (atomic_compare_exchange_strong(&limit->window, &begin, sec)) {
 			uint32_t count = atomic_exchange(&limit->count, 0);

@@ -142,7 +142,6 @@ static void send_msg(struct backend *b, const struct vhost_msg *m, int fd, enum 
 		channel_lost(b, ret);
 		return;
 	}
-	b->requests++;
 	b->last_request = m->hdr.request;
 	b->phase = phase;
 	if (!b->reply_ack) { /* nothing will answer: the table change or the timer tells */

@@ -13,6 +13,9 @@
  *              as well: QEMU does not read the next request before it has committed.
  *   PROBED     that request is sent, under the same conditions.
  *
+ * A request that succeeds, or is refused, is done() between two events of the loop; one that is
+ * cancelled or loses its channel at once, so from inside of a message handler.
+ *
  * The window is open from the device's start to its stop. QEMU 11.1.3 crashes on a request
  * that it reads outside, so closing cancels all that wait; one that is SENT can not be
  * called back, its late answer is swallowed, and nothing is sent before that.
@@ -46,7 +49,6 @@ struct backend {
 	struct shm_req *head, **tail; /* head is the one that is under way */
 	struct shm_req *finished;     /* done() is due, with err */
 	int finished_err;
-	uint64_t requests; /* sent, for statistics */
 };
 
 extern const struct shm_ops backend_shm_ops; /* ctx is a struct backend */

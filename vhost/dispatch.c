@@ -253,11 +253,6 @@ static const struct op *find_op(uint32_t request)
 	return request < ARRAY_SIZE(ops) && ops[request].name ? &ops[request] : &unknown;
 }
 
-const char *dispatch_name(uint32_t request)
-{
-	return find_op(request)->name;
-}
-
 /* Is the message well formed, so far as its line says? */
 static bool well_formed(const struct op *op, const struct vhost_msg *m)
 {

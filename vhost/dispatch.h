@@ -22,7 +22,4 @@
 /* Handles v->sock.msg. 0, VHOST_DEFER, or -errno when the connection must be closed. */
 int dispatch(struct vhost *v);
 
-/* The name of a request, or "?". */
-const char *dispatch_name(uint32_t request);
-
 #endif

@@ -11,7 +11,6 @@
 
 #include "base/align.h"
 #include "host/fd.h"
-#include "host/log.h"
 #include "vhost/dispatch.h"
 
 static int ring_index(const struct vhost *v, uint32_t index)

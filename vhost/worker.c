@@ -6,12 +6,10 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
-#include <time.h>
 
 #include "base/macros.h"
 #include "host/fd.h"
 
-#define NS_PER_S 1000000000u
 /* How often a ring without a kick descriptor is looked at. */
 #define POLL_INTERVAL_NS 1000000u
 
