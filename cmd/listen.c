@@ -23,14 +23,14 @@ static int unix_address(const char *path, struct sockaddr_un *sa)
 	return 0;
 }
 
-int connect_unix(const char *path)
+static int connect_type(const char *path, int type)
 {
 	struct sockaddr_un sa;
 	int fd, ret = unix_address(path, &sa);
 
 	if (ret)
 		return ret;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
@@ -41,11 +41,19 @@ int connect_unix(const char *path)
 	return fd;
 }
 
-/* Removes a socket on which nobody listens. True if there is nothing in the way now. */
+int connect_unix(const char *path)
+{
+	return connect_type(path, SOCK_STREAM);
+}
+
+/*
+ * Removes a socket that nobody has. True if there is nothing in the way now. The wrong type of
+ * socket finds out without disturbing who listens there: the answer is then EPROTOTYPE.
+ */
 static bool remove_stale(const char *path)
 {
 	struct stat st;
-	int fd = connect_unix(path);
+	int fd = connect_type(path, SOCK_DGRAM);
 
 	if (fd >= 0) {
 		fd_close(&fd);

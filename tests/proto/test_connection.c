@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/macros.h"
+#include "cmd/listen.h"
 #include "front/queue.h"
 #include "host/fd.h"
 #include "tests/lib/check.h"
@@ -343,6 +344,7 @@ static void test_once(void)
 	static struct daemon d;
 
 	daemon_start(&d, &(struct daemon_opts){ .args = once });
+	CHECK_EQ("another one wants the socket", listen_unix(d.sock), -EADDRINUSE);
 	check_serves("once", &d);
 	CHECK_EQ("exits by itself", daemon_wait(&d, 5000), 0);
 	CHECK_NAMED("nobody listens", front_sock_connect(d.sock) < 0);
