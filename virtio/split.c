@@ -16,6 +16,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "base/align.h"
 #include "base/barrier.h"
@@ -101,7 +102,8 @@ static struct desc desc_read(const struct vring_desc *d)
 struct walk {
 	struct vq *vq;
 	struct vq_chain *chain;
-	const struct vring_desc *table; /* the ring's own, or an indirect one */
+	const struct vring_desc *table; /* the ring's own, or an indirect one; NULL: at odd_table */
+	uint64_t odd_table;		/* guest address of one that is not aligned, or in pieces */
 	uint32_t table_len;		/* entries */
 	bool indirect;			/* in an indirect table, which may be the ring's own */
 	uint32_t left;			/* buffers the chain may still have */
@@ -147,6 +149,36 @@ static int add_buffer(struct walk *w, const struct desc *d)
 	return 0;
 }
 
+/* Copies len bytes of guest memory, which may be in several regions. dst NULL: only looks. */
+static bool gather(const struct mem_table *mem, uint64_t addr, uint64_t len, uint8_t *dst)
+{
+	while (len) {
+		uint64_t part = len;
+		const void *host = mem_span(mem, addr, &part);
+
+		if (!host)
+			return false;
+		if (dst) {
+			memcpy(dst, host, part);
+			dst += part;
+		}
+		addr += part;
+		len -= part;
+	}
+	return true;
+}
+
+/* Entry i, which is inside of the table. */
+static struct desc table_read(const struct walk *w, uint32_t i)
+{
+	struct vring_desc copy = { 0 };
+
+	if (w->table)
+		return desc_read(&w->table[i]);
+	gather(w->vq->mem, w->odd_table + i * sizeof(copy), sizeof(copy), (uint8_t *)&copy);
+	return desc_read(&copy);
+}
+
 /* Makes the walk go on in the table that d points to; it is the last of its own (2.7.5.3). */
 static int enter_indirect(struct walk *w, const struct desc *d)
 {
@@ -163,11 +195,13 @@ static int enter_indirect(struct walk *w, const struct desc *d)
 	w->indirect = true;
 	w->table = mem_span(w->vq->mem, d->addr, &len);
 	w->table_len = d->len / sizeof(struct vring_desc);
-	if (!w->table || len != d->len)
+	if (w->table && len == d->len && is_aligned((uintptr_t)w->table, sizeof(le64)))
+		return 0;
+	/* Neither alignment nor being in one region is required of it: it is read in copies. */
+	w->table = NULL;
+	w->odd_table = d->addr;
+	if (!gather(w->vq->mem, d->addr, d->len, NULL))
 		return bad(w, "an indirect table outside memory");
-	/* Alignment is not required of the table, but of every access we make to it. */
-	if (!is_aligned((uintptr_t)w->table, sizeof(le64)))
-		return bad(w, "an indirect table that is not aligned");
 	return 0;
 }
 
@@ -180,7 +214,7 @@ static int walk_chain(struct walk *w, uint32_t i)
 	for (;;) {
 		if (i >= w->table_len)
 			return bad(w, "a descriptor index outside the table");
-		d = desc_read(&w->table[i]);
+		d = table_read(w, i);
 		if (d.flags & VRING_DESC_F_INDIRECT) {
 			ret = enter_indirect(w, &d);
 			i = 0;

@@ -351,16 +351,6 @@ static const struct {
 	  0,
 	  0,
 	  0 },
-	{ "unaligned table",
-	  FAKE_INDIRECT,
-	  0,
-	  { { TABLE + 4, 16, I, 0 } },
-	  { { DATA, 4, R, 0 } },
-	  -EINVAL,
-	  0,
-	  0,
-	  0,
-	  0 },
 };
 
 /* Everything beyond these would be found by the address sanitizer. */
@@ -426,6 +416,58 @@ static void check_chain(size_t i)
 		CHECK_EQ(name, total(seg + c.n_readable, c.n_writable), c.writable_len);
 	}
 	fake_two_regions_free(f);
+}
+
+/* Indirect tables may be anywhere in memory: not aligned, and in pieces. */
+static const struct {
+	const char *name;
+	uint64_t at;
+	int want;
+} table_cases[] = {
+	{ "aligned", TABLE, 1 },
+	{ "off by 1", TABLE + 1, 1 },
+	{ "off by 4", TABLE + 4, 1 },
+	{ "ends at the edge", EDGE - 48, 1 },
+	{ "ends at the edge, off by 1", EDGE - 47, 1 },
+	{ "across the edge, between two", EDGE - 16, 1 },
+	{ "across the edge, in the address of one", EDGE - 20, 1 },
+	{ "across the edge, in the flags of one", EDGE - 45, 1 },
+	{ "begins at the edge", EDGE, 1 },
+	{ "ends at the end", END - 48, 1 },
+	{ "ends at the end, off by 1", END - 49, 1 },
+	{ "one byte too many", END - 47, -EINVAL },
+};
+
+static void test_table(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(table_cases); i++) {
+		const char *name = table_cases[i].name;
+		struct fake_driver *f = fake_two_regions(FAKE_INDIRECT);
+		struct vring_desc t[3];
+		struct iovec seg[6];
+		struct vq_chain c;
+
+		fake_desc(&t[0], DATA, 4, N, 2);
+		fake_desc(&t[1], DATA + 4, 16, W, 0);
+		fake_desc(&t[2], DATA + 20, 8, N | W, 1);
+		for (size_t k = 0; k < sizeof(t); k++) {
+			uint64_t one = 1;
+			uint8_t *to = mem_span(f->mem, table_cases[i].at + k, &one);
+
+			if (to)
+				*to = ((uint8_t *)t)[k];
+		}
+		fake_desc(&f->desc[0], table_cases[i].at, sizeof(t), I, 0);
+		fake_offer(f, 0);
+		CHECK_EQ(name, fake_pop(f, &c, seg, ARRAY_SIZE(seg)), table_cases[i].want);
+		if (table_cases[i].want == 1) {
+			CHECK_EQ(name, c.readable_len, 4);
+			CHECK_EQ(name, c.writable_len, 24);
+			CHECK_EQ(name, (uint8_t *)seg[1].iov_base - f->ram, DATA + 20);
+			CHECK_EQ(name, (uint8_t *)seg[2].iov_base - f->ram, DATA + 4);
+		}
+		fake_two_regions_free(f);
+	}
 }
 
 /* A buffer that does not translate is the request's problem, not the queue's. */
@@ -618,7 +660,7 @@ static void *scribble(void *arg)
 	static const struct test_desc values[] = {
 		{ DATA, 16, R, 0 },	{ TABLE, 32, I, 0 },	    { EDGE - 4, 0x1000, N, 1 },
 		{ DATA, 16, N | W, 9 }, { END - 4, 8, N, 1 },	    { TABLE, 0xfffffff0, I, 1 },
-		{ END - 16, 64, I, 0 }, { DATA, UINT32_MAX, N, 1 },
+		{ EDGE - 4, 64, I, 0 }, { DATA, UINT32_MAX, N, 1 },
 	};
 	struct scribbler *s = arg;
 	struct vring_desc *d[] = { &s->f->desc[0], &s->f->desc[1], (void *)(s->f->ram + TABLE) };
@@ -687,6 +729,7 @@ int main(void)
 		test_run(sizes[i]);
 		test_too_many(sizes[i]);
 	}
+	test_table();
 	test_hole();
 	test_avail_idx();
 	test_long();
