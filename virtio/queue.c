@@ -12,7 +12,7 @@
 
 int vq_init(struct vq *vq, const char *name)
 {
-	*vq = (struct vq){ .name = name, .call_fd = -1, .err_fd = -1 };
+	*vq = (struct vq){ .name = name, .call_fd = -1, .err_fd = -1, .signalling = -1 };
 	return -pthread_mutex_init(&vq->lock, NULL);
 }
 
@@ -69,8 +69,36 @@ static void set_fd(struct vq *vq, int *slot, int fd)
 	pthread_mutex_lock(&vq->lock);
 	former = *slot;
 	*slot = fd;
+	if (former == vq->signalling)
+		former = -1; /* signal_slot() closes it */
 	pthread_mutex_unlock(&vq->lock);
 	fd_close(&former);
+}
+
+/*
+ * Signals the call or err eventfd, if there is one. That may block, if the front end wants it
+ * to, so it is done without the lock. One that replaces it meanwhile is signalled as well: who
+ * has replaced it looks there from now on.
+ */
+static bool signal_slot(struct vq *vq, const int *slot)
+{
+	bool any = false;
+	int fd;
+
+	pthread_mutex_lock(&vq->lock);
+	while ((fd = *slot) >= 0) {
+		any = true;
+		vq->signalling = fd;
+		pthread_mutex_unlock(&vq->lock);
+		fd_signal(fd);
+		pthread_mutex_lock(&vq->lock);
+		vq->signalling = -1;
+		if (fd == *slot)
+			break;
+		fd_close(&fd);
+	}
+	pthread_mutex_unlock(&vq->lock);
+	return any;
 }
 
 void vq_set_call(struct vq *vq, int fd)
@@ -125,10 +153,7 @@ int vq_break(struct vq *vq, int err, const char *why)
 		return vq->broken;
 	vq->broken = err;
 	log_guest(vq->name, "queue broken: %s; it stays so until it is started again", why);
-	pthread_mutex_lock(&vq->lock);
-	if (vq->err_fd >= 0)
-		fd_signal(vq->err_fd);
-	pthread_mutex_unlock(&vq->lock);
+	signal_slot(vq, &vq->err_fd);
 	return err;
 }
 
@@ -138,12 +163,8 @@ int vq_publish(struct vq *vq)
 
 	if (notify <= 0)
 		return notify;
-	pthread_mutex_lock(&vq->lock);
-	if (vq->call_fd >= 0) {
-		fd_signal(vq->call_fd);
+	if (signal_slot(vq, &vq->call_fd))
 		vq->notified++;
-	}
-	pthread_mutex_unlock(&vq->lock);
 	return 0;
 }
 

@@ -61,10 +61,11 @@ struct vq {
 
 	/* Shared: any thread. */
 	_Atomic bool stopping;	    /* the control plane wants the ring back */
-	pthread_mutex_t lock;	    /* guards what follows; held for no longer than a write() */
+	pthread_mutex_t lock;	    /* guards what follows; never held while anything may block */
 	struct mem_table *mem_next; /* newer than mem, or NULL */
 	int call_fd;
 	int err_fd;
+	int signalling; /* the one of them that is being written to, so must not be closed; or -1 */
 	_Atomic uint64_t notified; /* notifications sent */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* virtio/queue.c and the notifications: life cycle, breaking, memory changes, two threads. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
@@ -251,6 +252,53 @@ static void test_call_fd(void)
 	CHECK_EQ("not the old one", fake_signals(f->call), 0);
 	CHECK_EQ("break without an err fd", vq_break(&f->vq, -EIO, "test"), -EIO);
 	close(later);
+	fake_free(f);
+}
+
+/* As a front end can make it that shares the call descriptor: its counter is full, and it waits. */
+static int full_eventfd(void)
+{
+	const uint64_t full = UINT64_MAX - 1;
+	int fd = eventfd(0, EFD_CLOEXEC);
+
+	REQUIRE(fd >= 0 && write(fd, &full, sizeof(full)) == sizeof(full));
+	return fd;
+}
+
+static void *publish_thread(void *vq)
+{
+	return vq_publish(vq) ? vq : NULL;
+}
+
+/* A notification that blocks holds up nobody who changes the queue, and is not lost. */
+static void test_call_blocks(void)
+{
+	struct fake_driver *f = fake_new(8, 0);
+	int blocks = full_eventfd(), given = dup(blocks);
+	pthread_t worker;
+	void *failed;
+
+	alarm(20); /* it would hang */
+	vq_set_call(&f->vq, given);
+	serve(f, 1);
+	REQUIRE(pthread_create(&worker, NULL, publish_thread, &f->vq) == 0);
+	while (fake_used_idx(f) != 1)
+		;
+	poll(NULL, 0, 50); /* by now it is in its write() */
+	vq_set_mem(&f->vq, f->mem);
+	vq_set_call(&f->vq, dup(f->call));
+	vq_set_err(&f->vq, -1);
+	CHECK_NAMED("not closed under it", fcntl(given, F_GETFD) >= 0);
+	CHECK_EQ("it blocks", fake_signals(f->call), 0);
+	fd_drain(blocks);
+	pthread_join(worker, &failed);
+	CHECK_NAMED("publish", !failed);
+	CHECK_EQ("the new one is signalled", fake_signals(f->call), 1);
+	CHECK_EQ("the old one, too", fake_signals(blocks), 1);
+	CHECK_NAMED("and closed", fcntl(given, F_GETFD) < 0);
+	CHECK_EQ("counted", f->vq.notified, 1);
+	alarm(0);
+	close(blocks);
 	fake_free(f);
 }
 
@@ -571,6 +619,7 @@ int main(void)
 	test_calls();
 	test_first_call();
 	test_call_fd();
+	test_call_blocks();
 	test_kicks(0);
 	test_kicks(FAKE_EVENT_IDX);
 	test_refresh();
