@@ -12,18 +12,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/align.h"
 #include "base/macros.h"
+#include "cmd/bench_bare.h"
 #include "front/guest.h"
 #include "front/queue.h"
 #include "host/fd.h"
 #include "host/log.h"
 #include "wire/pmem.h"
 
-#define PAGE	       4096u
-#define NS_PER_S       1000000000u
+#define PAGE 4096u
+
 #define SLICE_NS       100000000u
 #define WARM_UP_NS     200000000u
 #define MAX_JOBS       16384u
@@ -52,7 +52,7 @@ struct bench {
 
 	int64_t syncs_before;
 
-	int image_fd; /* the front end's, of the mapping; for the comparison */
+	struct bare bare; /* syncs the image through the front end's own descriptor */
 };
 
 /* Store and flush. */
@@ -105,19 +105,23 @@ static int flush_slice(struct bench *b, uint64_t ns, struct bench_side *side)
 	return -EIO;
 }
 
-static int bare_slice(struct bench *b, uint64_t ns, struct bench_side *side)
+/* One caller, without vdax: store and sync. */
+static int bare_slice(struct bench *b, uint64_t ns, struct bench_side *side,
+		      int (*sync)(struct bare *bare))
 {
 	uint64_t began = clock_ns(), now = began;
 
 	while (now - began < ns) {
 		struct job *j = &b->jobs[0];
 		uint64_t start = now;
+		int ret;
 
 		j->value++;
 		vdax_window_write(&b->g.window, j->off, &j->value, sizeof(j->value));
-		if (fdatasync(b->image_fd) < 0) {
-			log_err(b->opts->socket_path, "fdatasync: %s", strerror(errno));
-			return -EIO;
+		ret = sync(&b->bare);
+		if (ret) {
+			log_err(b->opts->socket_path, "fdatasync: %s", strerror(-ret));
+			return ret;
 		}
 		now = clock_ns();
 		latency_add(&side->latency, now - start);
@@ -177,7 +181,6 @@ static int make_jobs(struct bench *b)
 			n);
 		return -EINVAL;
 	}
-	b->image_fd = b->f->map[0].fd;
 	b->jobs = calloc(n, sizeof(*b->jobs));
 	if (!b->jobs)
 		return -ENOMEM;
@@ -197,7 +200,7 @@ static int run_slices(struct bench *b, struct bench_pmem_result *r)
 
 	ret = flush_slice(b, WARM_UP_NS, &warm_up);
 	if (!ret && b->opts->bare)
-		ret = bare_slice(b, WARM_UP_NS, &warm_up);
+		ret = bare_slice(b, WARM_UP_NS, &warm_up, bare_sync);
 	r->requests = b->g.pm.stats.sent;
 	r->kicks = b->f->q[0].kicks;
 	r->calls = b->f->q[0].calls;
@@ -209,7 +212,9 @@ static int run_slices(struct bench *b, struct bench_pmem_result *r)
 		left -= ns;
 		ret = flush_slice(b, ns, &r->vdax);
 		if (!ret && b->opts->bare)
-			ret = bare_slice(b, ns, &r->bare);
+			ret = bare_slice(b, ns, &r->bare, bare_sync);
+		if (!ret && b->opts->bare)
+			ret = bare_slice(b, ns, &r->handed, bare_sync_handed);
 	}
 	return ret;
 }
@@ -229,18 +234,23 @@ static void count(struct bench *b, struct bench_pmem_result *r)
 
 int bench_pmem_run(const struct bench_pmem_opts *opts, struct bench_pmem_result *result)
 {
-	struct bench b = { .opts = opts, .syncs_before = SYNCS_NOT_TOLD };
+	struct bench b = { .opts = opts,
+			   .bare = { .go = -1, .done = -1 },
+			   .syncs_before = SYNCS_NOT_TOLD };
 	int ret;
 
 	memset(result, 0, sizeof(*result));
 	ret = connect_device(&b);
 	if (!ret)
 		ret = make_jobs(&b);
+	if (!ret && opts->bare)
+		ret = bare_init(&b.bare, b.f->map[0].fd);
 	if (!ret)
 		ret = run_slices(&b, result);
 	if (!ret)
 		count(&b, result);
 
+	bare_fini(&b.bare);
 	if (b.f && b.f->running)
 		front_stop(b.f);
 	front_close(b.f);
@@ -272,7 +282,7 @@ static const struct option_def options[] = {
 	{ "control", "PATH", OPTION_STRING, AT(control),
 	  "the daemon's control socket (default: the socket path and .ctl)" },
 	{ "bare", NULL, OPTION_FLAG, AT(bare),
-	  "compare with a bare fdatasync of the same image; alternates" },
+	  "compare with bare syncs of the same image; alternates" },
 	{ "json", NULL, OPTION_FLAG, AT(json), "print a JSON object" },
 };
 
@@ -307,9 +317,9 @@ static void print_side(const char *name, const struct bench_side *s)
 }
 
 /* By how much the medians differ: what the way through the daemon costs, in us. */
-static double added_us(const struct bench_pmem_result *r)
+static double added_us(const struct bench_pmem_result *r, const struct bench_side *to)
 {
-	return us(latency_at(&r->vdax.latency, 0.5)) - us(latency_at(&r->bare.latency, 0.5));
+	return us(latency_at(&r->vdax.latency, 0.5)) - us(latency_at(&to->latency, 0.5));
 }
 
 static void print_table(const struct bench_pmem_result *r)
@@ -321,7 +331,9 @@ static void print_table(const struct bench_pmem_result *r)
 	print_side("vdax", &r->vdax);
 	if (r->bare.latency.n) {
 		print_side("bare", &r->bare);
-		printf("added to the median: %.1f us\n", added_us(r));
+		print_side("handed", &r->handed);
+		printf("median: %+.1f us to bare, %+.1f us to handed\n", added_us(r, &r->bare),
+		       added_us(r, &r->handed));
 	}
 	printf("ring requests %" PRIu64 ", kicks %" PRIu64 ", calls %" PRIu64, r->requests,
 	       r->kicks, r->calls);
@@ -348,7 +360,9 @@ static void print_json(const struct bench_pmem_opts *o, const struct bench_pmem_
 	print_side_json("vdax", &r->vdax);
 	if (r->bare.latency.n) {
 		print_side_json("bare", &r->bare);
-		printf("  \"added_p50_us\": %.1f,\n", added_us(r));
+		print_side_json("handed", &r->handed);
+		printf("  \"added_p50_us\": %.1f,\n  \"added_to_handed_p50_us\": %.1f,\n",
+		       added_us(r, &r->bare), added_us(r, &r->handed));
 	}
 	if (r->has_syncs)
 		printf("  \"host_syncs\": %" PRIu64 ",\n  \"host_syncs_per_flush\": %.6f,\n",

@@ -33,8 +33,9 @@ struct bench_side {
 
 struct bench_pmem_result {
 	struct bench_side vdax;
-	struct bench_side bare; /* latency.n is 0 if there was none */
-	uint64_t requests;	/* in the ring */
+	struct bench_side bare;	  /* latency.n is 0 if there was none */
+	struct bench_side handed; /* bare, in another thread: see bench_bare.h */
+	uint64_t requests;	  /* in the ring */
 	uint64_t kicks;
 	uint64_t calls;
 	uint64_t syncs; /* of the host */

@@ -9,8 +9,6 @@
 #include "host/log.h"
 #include "wire/pmem.h"
 
-#define NS_PER_S 1000000000u
-
 void flush_init(struct flush *f, const char *name, const struct sync_ops *ops, void *ctx,
 		struct latch *latch, uint32_t max_rate)
 {
