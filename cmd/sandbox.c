@@ -4,12 +4,10 @@
 #include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -148,6 +146,7 @@ static const int allowed[] = {
 	SCMP_SYS(fstatfs),
 	/* pmem/image.c, pmem/latch.c */
 	SCMP_SYS(fdatasync),
+	SCMP_SYS(lseek),
 	SCMP_SYS(fsync),
 	SCMP_SYS(fsetxattr),
 	/* malloc, and the end of threads and of the process */
@@ -192,8 +191,6 @@ static int allow_calls(scmp_filter_ctx ctx, int mark_dirfd)
 		{ SCMP_SYS(fcntl), 1, UINT64_MAX, F_GETFL },
 		{ SCMP_SYS(fcntl), 1, UINT64_MAX, F_SETFL },
 		{ SCMP_SYS(fcntl), 1, UINT64_MAX, F_GET_SEALS },
-		/* pmem/image.c: the size of a block device */
-		{ SCMP_SYS(ioctl), 1, UINT64_MAX, BLKGETSIZE64 },
 		/* memory, but no code */
 		{ SCMP_SYS(mmap), 2, PROT_EXEC, 0 },
 		{ SCMP_SYS(mprotect), 2, PROT_EXEC, 0 },

@@ -7,11 +7,9 @@
 #include <libgen.h>
 #include <limits.h>
 #include <linux/falloc.h>
-#include <linux/fs.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -23,16 +21,18 @@
 #include "pmem/holder.h"
 #include "wire/pmem.h"
 
-/* Bytes of the file or block device behind fd, into *size. 0 or -errno. */
-static int get_size(int fd, bool is_block, uint64_t *size)
+/*
+ * Bytes of the file or block device behind fd, into *size. 0 or -errno. Not by fstat(): that
+ * asks for the time of the last change, and since Linux 6.13 whoever has asked makes the
+ * next store of the guest take a new one, so that each sync has to write the inode as well.
+ */
+static int get_size(int fd, uint64_t *size)
 {
-	struct stat st;
+	off_t end = lseek(fd, 0, SEEK_END);
 
-	if (is_block)
-		return ioctl(fd, BLKGETSIZE64, size) < 0 ? -errno : 0;
-	if (fstat(fd, &st) < 0)
+	if (end < 0)
 		return -errno;
-	*size = (uint64_t)st.st_size;
+	*size = (uint64_t)end;
 	return 0;
 }
 
@@ -315,7 +315,7 @@ int image_open(struct image *img, const struct image_opts *opts)
 	img->kind = img->is_block ? "block device" : "file";
 	img->dev = st.st_dev;
 	img->ino = st.st_ino;
-	ret = get_size(img->map_fd, img->is_block, &img->size);
+	ret = get_size(img->map_fd, &img->size);
 	if (ret)
 		log_err(opts->path, "cannot find out its size: %s", strerror(-ret));
 	else
@@ -347,7 +347,7 @@ int image_sync(struct image *img)
 	while (ret == -EINTR);
 	if (ret)
 		return ret;
-	ret = get_size(img->sync_fd, img->is_block, &size);
+	ret = get_size(img->sync_fd, &size);
 	if (!ret && size < img->size) {
 		log_err(img->path,
 			"somebody made it smaller under the guest: %" PRIu64 " bytes of %" PRIu64,
