@@ -3,6 +3,7 @@
 #ifndef HOST_FD_H
 #define HOST_FD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,9 @@ int fd_set_nonblock(int fd);
 
 /* Makes an eventfd (or pipe) readable. 0 or -errno; a full counter is readable already: 0. */
 int fd_signal(int fd);
+
+/* Would a write not wait? What has no room is signalled already. */
+bool fd_has_room(int fd);
 
 /* Takes what is readable from an eventfd, timerfd or pipe that does not block. */
 void fd_drain(int fd);

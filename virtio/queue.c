@@ -80,7 +80,7 @@ static void set_fd(struct vq *vq, int *slot, int fd)
  * to, so it is done without the lock. One that replaces it meanwhile is signalled as well: who
  * has replaced it looks there from now on.
  */
-static bool signal_slot(struct vq *vq, const int *slot)
+static bool signal_slot(struct vq *vq, const int *slot, bool careful)
 {
 	bool any = false;
 	int fd;
@@ -90,7 +90,8 @@ static bool signal_slot(struct vq *vq, const int *slot)
 		any = true;
 		vq->signalling = fd;
 		pthread_mutex_unlock(&vq->lock);
-		fd_signal(fd);
+		if (!careful || fd_has_room(fd))
+			fd_signal(fd);
 		pthread_mutex_lock(&vq->lock);
 		vq->signalling = -1;
 		if (fd == *slot)
@@ -153,7 +154,8 @@ int vq_break(struct vq *vq, int err, const char *why)
 		return vq->broken;
 	vq->broken = err;
 	log_guest(vq->name, "queue broken: %s; it stays so until it is started again", why);
-	signal_slot(vq, &vq->err_fd);
+	/* Perhaps on the control thread, which a full eventfd that blocks must not hold up. */
+	signal_slot(vq, &vq->err_fd, true);
 	return err;
 }
 
@@ -163,7 +165,7 @@ int vq_publish(struct vq *vq)
 
 	if (notify <= 0)
 		return notify;
-	if (signal_slot(vq, &vq->call_fd))
+	if (signal_slot(vq, &vq->call_fd, false))
 		vq->notified++;
 	return 0;
 }

@@ -609,6 +609,18 @@ static void test_race(uint64_t features)
 	fake_free(f);
 }
 
+/* A front end whose err eventfd is full and blocks: the queue breaks all the same. */
+static void test_full_err(void)
+{
+	struct fake_driver *f = fake_new(8, 0);
+
+	vq_set_err(&f->vq, full_eventfd());
+	alarm(10); /* a write would wait for ever */
+	CHECK_EQ("broken", vq_break(&f->vq, -EINVAL, "the test says so"), -EINVAL);
+	alarm(0);
+	fake_free(f);
+}
+
 int main(void)
 {
 	REQUIRE(fault_init() == 0);
@@ -629,5 +641,6 @@ int main(void)
 		test_gone();
 	test_race(0);
 	test_race(FAKE_EVENT_IDX);
+	test_full_err();
 	return check_done();
 }
