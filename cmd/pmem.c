@@ -297,10 +297,15 @@ static int prepare_process(struct daemon *d)
 		ret = loop_init(&d->loop);
 	if (!ret)
 		ret = open_signals(d);
-	if (!ret && sandboxed(d->cfg)) {
+	if (!ret && sandboxed(d->cfg))
 		latch_become_owner(&d->latch);
+	if (!ret && !latch_can_write(&d->latch))
+		log_warn(d->cfg->image,
+			 "if a sync fails, the mark of that cannot be written (%s): "
+			 "flushes will fail only until the daemon is started again",
+			 strerror(errno));
+	if (!ret && sandboxed(d->cfg))
 		ret = sandbox_enter();
-	}
 	return ret;
 }
 

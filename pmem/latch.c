@@ -20,7 +20,9 @@
 /* A directory for the marks of block devices: what is beside one is gone after a reboot. */
 static int open_state_dir(void)
 {
-	if (mkdir(LATCH_STATE_DIR, 0755) < 0 && errno != EEXIST)
+	if (mkdir(LATCH_STATE_DIR, 0755) == 0)
+		chmod(LATCH_STATE_DIR, 0755); /* for all to look, whatever our umask is */
+	else if (errno != EEXIST)
 		return -1;
 	return open(LATCH_STATE_DIR, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
@@ -191,6 +193,14 @@ void latch_become_owner(const struct latch *l)
 		return;
 	setfsgid(st.st_gid);
 	setfsuid(st.st_uid);
+}
+
+bool latch_can_write(const struct latch *l)
+{
+	if (l->fd < 0)
+		return true;
+	return l->dirfd < 0 ? has_attributes(l)
+			    : faccessat(l->dirfd, ".", W_OK | X_OK, AT_EACCESS) == 0;
 }
 
 int latch_error(const struct latch *l)

@@ -45,6 +45,9 @@ int latch_dirfd(const struct latch *l);
  */
 void latch_become_owner(const struct latch *l);
 
+/* Could the mark be written now, as whom we are? */
+bool latch_can_write(const struct latch *l);
+
 /* 0, or the errno of the first failure, of this process or an earlier one. */
 int latch_error(const struct latch *l);
 
