@@ -16,6 +16,8 @@
  */
 #include "vdax/pmem.h"
 
+#include "base/barrier.h"
+
 #include "base/align.h"
 #include "base/range.h"
 #include "vdax/errno.h"
@@ -212,7 +214,11 @@ static int send_batch(struct vdax_pmem *pm)
 	rq->sent_at = pm->timeout_ns ? p->ops->now(p->ctx) : 0;
 	link_outstanding(pm, rq);
 	pm->stats.sent++;
-	/* From here the device may answer; stores before this line are covered. */
+	/*
+	 * From here the device may answer; stores before this line are covered, those too that
+	 * a release does not order: non-temporal ones, for one.
+	 */
+	ring_fence();
 	if (vdax_ring_publish(&pm->ring)) {
 		pm->stats.notified++;
 		p->ops->notify(p->ctx, QUEUE);

@@ -67,7 +67,9 @@ struct vdax_platform_ops {
 	/*
 	 * Access to the window of a device when memory there is not RAM-like: s390 reaches
 	 * PCI memory with instructions of its own. addr is guest-physical and the range was
-	 * checked against the region. May be NULL if ram_like. Return 0 or -VDAX_EIO.
+	 * checked against the region. May be NULL if ram_like. Return 0 or -VDAX_EIO. A write
+	 * must have reached the device before any later store to RAM does: the device may see
+	 * the next request without a notify().
 	 */
 	int (*window_read)(void *ctx, uint64_t addr, void *dst, size_t len);
 	int (*window_write)(void *ctx, uint64_t addr, const void *src, size_t len);
