@@ -186,8 +186,8 @@ static int open_latch(struct daemon *d)
 		log_err(cfg->image,
 			"a sync of this image has failed earlier (%s) and writes may be lost: "
 			"every "
-			"flush will fail. Check the data, then once: vdax pmem "
-			"--accept-lost-writes %s",
+			"flush will fail. Check the data, then once: "
+			"vdax pmem --accept-lost-writes %s",
 			strerror(latch_error(&d->latch)), cfg->image);
 	else if (marked)
 		log_warn(cfg->image,

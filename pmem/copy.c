@@ -125,12 +125,9 @@ int copy_private(const char *path, int fd, uint64_t size, uint64_t limit, const 
 		limit = memory_available() / 2;
 	if (size > limit) {
 		log_err(path,
-			"--read-only needs a private copy: this file system cannot make a reflink, "
-			"and "
-			"%" PRIu64 " MiB do not fit the limit of %" PRIu64
-			" MiB for a copy in memory; raise it with --copy-limit, or put the image "
-			"on "
-			"XFS or Btrfs",
+			"--read-only needs a private copy: this file system makes no reflinks, and "
+			"%" PRIu64 " MiB do not fit the limit of %" PRIu64 " MiB for a copy in "
+			"memory; raise it with --copy-limit, or use XFS or Btrfs",
 			size / MIB(1), limit / MIB(1));
 		return -ENOSPC;
 	}

@@ -116,6 +116,20 @@ def test_mark_on_image_of_another_user(t):
     check_life(t, image)
 
 
+def test_mark_cannot_be_written(t):
+    """Root may try it, the owner whom the daemon becomes may not: that is said at the start."""
+    need_root()
+    if SANITIZED:
+        raise Skip('without the sandbox root stays root')
+    image = t.image()
+    d = Daemon(t, image)
+    assert 'cannot be written' not in d.log()
+    d.stop()
+    os.chown(image, 65534, 65534)
+    os.chmod(image, 0o400)
+    assert 'cannot be written' in Daemon(t, image).log()
+
+
 def test_mark_beside_image_of_another_user(t):
     private_mounts()
     mount('-t', 'ramfs', 'none', t.dir)
