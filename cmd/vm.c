@@ -67,16 +67,13 @@ const struct command vm_command = {
 	.summary = "Boot a Linux guest with images mounted with DAX.",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
-	.epilogue =
-		"The N-th IMAGE (ext4 or xfs, blocks of 4096 bytes) is at /mnt/pmemN, from 0; "
-		"with\n"
-		"--root from 1. Without COMMAND you get the guest's console; exit ends it, Ctrl-A "
-		"X\n"
-		"kills it. One COMMAND word is a script for the guest's shell, several are a\n"
-		"program and its arguments. It is run as root, with no stdin.\n"
-		"Exit status: that of COMMAND; 2 usage; 3 a sync of an image failed, writes may "
-		"be\n"
-		"lost; 125 the guest could not be started or ended too early; 128 + N signal N.",
+	.epilogue = "The N-th IMAGE (ext4 or xfs, blocks of 4096 bytes) is at /mnt/pmemN, from 0;\n"
+		    "with --root from 1. Without COMMAND you get the guest's console; exit ends\n"
+		    "it, Ctrl-A X kills it. One COMMAND word is a script for the guest's shell,\n"
+		    "several are a program and its arguments. It is run as root, with no stdin.\n"
+		    "Exit status: that of COMMAND; 2 usage; 3 a sync of an image failed, writes\n"
+		    "may be lost; 125 the guest could not be started or ended too early;\n"
+		    "128 + N signal N.",
 };
 
 static int usage_error(const char *what)
