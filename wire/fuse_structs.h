@@ -509,25 +509,27 @@ struct fuse_ioctl_out {
 };
 FUSE_SIZE_IS(fuse_ioctl_out, 16);
 
-/* Directories. Records of both streams are padded to 8 bytes. */
+/*
+ * Directories. The name follows its fuse_dirent, at FUSE_NAME_OFFSET, without NUL; records of both
+ * streams are padded to 8 bytes.
+ */
 struct fuse_dirent {
 	uint64_t ino;
 	uint64_t off; /* of the entry after this one */
 	uint32_t namelen;
 	uint32_t type; /* DT_* */
-	char name[];   /* no NUL */
 };
 FUSE_SIZE_IS(fuse_dirent, 24);
 
 struct fuse_direntplus {
 	struct fuse_entry_out entry_out;
-	__extension__ struct fuse_dirent dirent; /* ISO C has no flexible member in a member */
+	struct fuse_dirent dirent;
 };
 FUSE_SIZE_IS(fuse_direntplus, 152);
 FUSE_FIELD_AT(fuse_direntplus, dirent, 128);
 
 #define FUSE_REC_ALIGN(bytes)	    (((bytes) + sizeof(uint64_t) - 1) & ~(sizeof(uint64_t) - 1))
-#define FUSE_NAME_OFFSET	    offsetof(struct fuse_dirent, name)
+#define FUSE_NAME_OFFSET	    sizeof(struct fuse_dirent)
 #define FUSE_NAME_OFFSET_DIRENTPLUS (sizeof(struct fuse_entry_out) + FUSE_NAME_OFFSET)
 #define FUSE_DIRENT_SIZE(namelen)   FUSE_REC_ALIGN(FUSE_NAME_OFFSET + (size_t)(namelen))
 #define FUSE_DIRENTPLUS_SIZE(namelen) \
