@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * On whose behalf a file is made. Handlers run with all our rights, as the guest's kernel has
+ * checked its user's; only what makes a file or directory takes on the user, so that owner,
+ * set-group bit, quota and default ACL come out as on the host.
+ *
+ * A thread stays what it was last: changing back is done when somebody needs the rights, and
+ * costs nothing when requests of one kind follow one another.
+ */
+#ifndef FS_CRED_H
+#define FS_CRED_H
+
+#include <stdint.h>
+
+#include "fs/req.h"
+
+/*
+ * The user of rq (translated), its group, the file mode mask, and the supplementary group that
+ * an extension of the request names, if any (n_groups 0 or more). 0, or -EPERM when we may not.
+ */
+int cred_become(struct fs_req *rq, uint32_t umask, const uint32_t *groups, unsigned n_groups);
+
+/* All our rights again. Cheap when nothing has changed; the dispatcher calls it first. */
+void cred_self(struct fs_queue *q);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The handlers that the table of opcodes lists; what they return is in fs/req.h. */
+#ifndef FS_OPS_H
+#define FS_OPS_H
+
+#include "fs/req.h"
+
+/* fs/session.c */
+int op_init(struct fs_req *rq);
+int op_destroy(struct fs_req *rq);
+
+/* fs/op_node.c: what is known of an inode */
+int op_lookup(struct fs_req *rq);
+int op_forget(struct fs_req *rq);
+int op_batch_forget(struct fs_req *rq);
+int op_getattr(struct fs_req *rq);
+int op_statx(struct fs_req *rq);
+int op_readlink(struct fs_req *rq);
+int op_statfs(struct fs_req *rq);
+int op_access(struct fs_req *rq);
+
+/* fs/op_setattr.c */
+int op_setattr(struct fs_req *rq);
+
+/* fs/op_create.c: what makes names */
+int op_create(struct fs_req *rq);
+int op_mknod(struct fs_req *rq);
+int op_mkdir(struct fs_req *rq);
+int op_symlink(struct fs_req *rq);
+int op_link(struct fs_req *rq);
+int op_tmpfile(struct fs_req *rq);
+
+/* fs/op_remove.c: what takes names away, or moves them */
+int op_unlink(struct fs_req *rq);
+int op_rmdir(struct fs_req *rq);
+int op_rename(struct fs_req *rq);
+int op_rename2(struct fs_req *rq);
+
+/* fs/op_file.c */
+int op_open(struct fs_req *rq);
+int op_release(struct fs_req *rq);
+int op_read(struct fs_req *rq);
+int op_write(struct fs_req *rq);
+int op_flush(struct fs_req *rq);
+int op_fsync(struct fs_req *rq);
+int op_fallocate(struct fs_req *rq);
+int op_lseek(struct fs_req *rq);
+int op_copy_file_range(struct fs_req *rq);
+int op_syncfs(struct fs_req *rq);
+int op_poll(struct fs_req *rq);
+
+/* fs/op_ioctl.c */
+int op_ioctl(struct fs_req *rq);
+
+/* fs/op_dir.c */
+int op_opendir(struct fs_req *rq);
+int op_readdir(struct fs_req *rq);
+int op_readdirplus(struct fs_req *rq);
+int op_releasedir(struct fs_req *rq);
+int op_fsyncdir(struct fs_req *rq);
+
+/* fs/op_xattr.c */
+int op_setxattr(struct fs_req *rq);
+int op_getxattr(struct fs_req *rq);
+int op_listxattr(struct fs_req *rq);
+int op_removexattr(struct fs_req *rq);
+
+/* fs/op_lock.c */
+int op_getlk(struct fs_req *rq);
+int op_setlk(struct fs_req *rq);
+int op_setlkw(struct fs_req *rq);
+int op_interrupt(struct fs_req *rq);
+
+/* Opens inode for the guest: shared by OPEN, OPENDIR, CREATE and TMPFILE (fs/op_file.c). */
+uint32_t open_reply_flags(const struct fs *fs, const struct inode *inode, bool is_dir);
+/* The guest's open flags as we use them on the host: no O_CREAT, O_NOFOLLOW, O_DIRECT unless
+ * allowed, O_APPEND not with a write-back cache. */
+int open_host_flags(const struct fs *fs, uint32_t guest_flags);
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One request, from its chain to its answer.
+ *
+ * The dispatcher (fs/dispatch.c) copies header and body into private memory, converts them to
+ * host byte order, checks the sizes that the table of opcodes has, and calls the handler. A
+ * handler looks only at that copy. It returns
+ *   >= 0       success: so many bytes of rq->reply are the body of the answer
+ *   -errno     the guest's error
+ *   FS_LATER   it has handed the request on (fs/async.h, fs/lock.h), which will answer
+ *   FS_SILENT  the request has no answer (FORGET, INTERRUPT)
+ * The dispatcher alone writes reply headers, and swaps the body back.
+ */
+#ifndef FS_REQ_H
+#define FS_REQ_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "fs/fs.h"
+#include "virtio/queue.h"
+
+#define FS_LATER  INT32_MIN
+#define FS_SILENT (INT32_MIN + 1)
+
+/* The largest body that is copied: SETXATTR with a value of XATTR_SIZE_MAX, and room. */
+#define FS_BODY_MAX (72u << 10)
+/* The largest answer that a handler builds in private memory: READDIR, GETXATTR. */
+#define FS_REPLY_MAX (128u << 10)
+
+struct async_engine;
+
+/* Credentials and file mode mask of the thread, as last set: see fs/cred.h. */
+struct cred_state {
+	uint32_t uid, gid;
+	uint32_t umask;
+	bool groups; /* supplementary groups are set */
+};
+
+/* What the thread of a queue owns. */
+struct fs_queue {
+	struct fs *fs;
+	unsigned index;
+	struct vq *vq; /* while served */
+	struct vq_chain chain;
+	struct cred_state cred;
+	struct async_engine *async; /* fs/async.h */
+	struct queue_stats stats;
+	uint8_t *body;	/* FS_BODY_MAX + 1 */
+	uint8_t *reply; /* FS_REPLY_MAX */
+};
+
+/* What is left of a request when its chain has been used for another: enough to answer it. */
+struct fs_ticket {
+	uint64_t unique;
+	uint64_t started_ns; /* 0: nobody measures */
+	uint32_t opcode;
+	uint16_t head;
+	bool swapped;
+	struct iovec header[2]; /* where the reply header goes; 16 bytes */
+};
+
+struct fs_req {
+	struct fs *fs;
+	struct fs_queue *q;
+	struct fuse_in_header in; /* host order */
+	uint8_t *body;		  /* host order, then a NUL; may be changed by the handler */
+	uint32_t body_len;
+	uint8_t *reply;	    /* body of the answer; suitably aligned */
+	uint32_t reply_max; /* what the handler may put there: the guest's room, and ours */
+	uint32_t data_len;  /* WRITE: readable bytes behind the body, in the chain */
+	uint32_t data_off;
+	uint32_t room; /* READ: bytes of the chain behind the reply header */
+	struct inode
+		*inode; /* of in.nodeid, if the table of opcodes says so; put by the dispatcher */
+	struct handle *handle; /* the same, of the body's first field, fh */
+	bool swapped;
+	bool in_place;	     /* the body is in the chain already; the handler returns its length */
+	uint64_t started_ns; /* 0: nobody measures */
+};
+
+/* A body as its type; the table of opcodes has checked that it is long enough. */
+#define FS_BODY(rq, type)  ((const struct type *)(const void *)(rq)->body)
+#define FS_REPLY(rq, type) ((struct type *)(void *)(rq)->reply)
+
+/* What fs/async.c and fs/lock.c need to answer later. 0, or -EFAULT if nobody could be answered. */
+int fs_ticket_of(const struct fs_req *rq, struct fs_ticket *t);
+
+/*
+ * Answers a ticket on its queue's thread: res >= 0 with that many bytes of body, from body, or,
+ * with body NULL, in place already; -errno. The driver sees it after the next vq_publish().
+ */
+void fs_ticket_answer(struct fs_queue *q, const struct fs_ticket *t, const void *body, int64_t res);
+
+/* A queue's work: device_ops.serve. */
+uint64_t fs_serve(struct fs_queue *q, struct vq *vq);
+
+/* Makes the thread's own memory. NULL if there is none. */
+struct fs_queue *fs_queue_new(struct fs *fs, unsigned index);
+void fs_queue_free(struct fs_queue *q);
+
+#endif
