@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Options are data: one table for each subcommand, from which parsing, --help and the test
- * of the manual all work. Every option has one spelling: --name VALUE or --name=VALUE.
+ * of the manual all work. An option is spelled --name VALUE or --name=VALUE; one whose name is
+ * a single letter -n VALUE or -nVALUE. What is given again replaces what was given before.
  */
 #ifndef CMD_OPTIONS_H
 #define CMD_OPTIONS_H
@@ -15,6 +16,19 @@ enum option_kind {
 	OPTION_LIST,   /* struct option_list: may be given several times */
 	OPTION_U32,    /* uint32_t */
 	OPTION_SIZE,   /* uint64_t, bytes; accepts K, M, G, T */
+	/*
+	 * An enum (of the size of int): the index of the value in arg, "one|two,alias|three".
+	 * An alias is accepted, but not shown. Letters are compared without case.
+	 */
+	OPTION_ENUM,
+	OPTION_ENUM_OPT, /* the same, and --name alone is the last value; VALUE only after "=" */
+	OPTION_CLEAR,	 /* bool, made false */
+	OPTION_SECONDS,	 /* uint64_t, nanoseconds; accepts a fraction */
+	/*
+	 * A list "a,b=c" of options in the command's table subs, without dashes. In a value, two
+	 * commas are one that does not end it. Writes to argv.
+	 */
+	OPTION_SUBS,
 };
 
 #define OPTION_LIST_MAX 16u
@@ -26,7 +40,7 @@ struct option_list {
 
 struct option_def {
 	const char *name; /* without the dashes */
-	const char *arg;  /* what the value is called in --help; NULL for a flag */
+	const char *arg;  /* what the value is called in --help, or a list; NULL for a flag */
 	enum option_kind kind;
 	size_t offset; /* of the value in the configuration */
 	const char *help;
@@ -38,6 +52,8 @@ struct command {
 	const char *summary;
 	const struct option_def *options;
 	size_t n_options;
+	const struct option_def *subs; /* of its OPTION_SUBS */
+	size_t n_subs;
 	const char *epilogue; /* more lines for --help, or NULL */
 };
 
@@ -57,6 +73,10 @@ enum exit_status {
 int options_parse(const struct command *cmd, int argc, char **argv, void *cfg);
 
 void options_usage(const struct command *cmd);
+
+/* "1.5" as nanoseconds, rounded down; at most 9 digits on either side of the point. 0 or -EINVAL.
+ */
+int parse_seconds(const char *text, uint64_t *ns);
 
 /* The sizes of option_kind: "4096", "2M", "1.5G" is not one. 0 or -EINVAL. */
 int parse_size(const char *text, uint64_t *size);

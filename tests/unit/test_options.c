@@ -50,12 +50,51 @@ static void test_sizes(void)
 	}
 }
 
+static const struct {
+	const char *text;
+	bool ok;
+	uint64_t ns;
+} seconds_cases[] = {
+	{ "0", true, 0 },
+	{ "1", true, 1000000000 },
+	{ "1.5", true, 1500000000 },
+	{ "86400.", true, 86400000000000 },
+	{ "0.000000001", true, 1 },
+	{ "999999999.999999999", true, 999999999999999999 },
+	{ "1000000000", false, 0 },
+	{ "0.0000000001", false, 0 },
+	{ "", false, 0 },
+	{ ".5", false, 0 },
+	{ "-1", false, 0 },
+	{ "1e3", false, 0 },
+	{ "1s", false, 0 },
+	{ "1.5.5", false, 0 },
+};
+
+static void test_seconds(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(seconds_cases); i++) {
+		uint64_t ns = 0;
+		int ret = parse_seconds(seconds_cases[i].text, &ns);
+
+		CHECK_EQ(seconds_cases[i].text, ret == 0, seconds_cases[i].ok);
+		if (seconds_cases[i].ok)
+			CHECK_EQ(seconds_cases[i].text, ns, seconds_cases[i].ns);
+	}
+}
+
+enum color { RED, GREEN, BLUE };
+
 struct cfg {
 	bool flag;
 	const char *string;
 	struct option_list list;
 	uint32_t number;
 	uint64_t size;
+	enum color color;
+	enum color maybe;
+	uint64_t time;
+	bool letter;
 };
 
 static const struct option_def options[] = {
@@ -64,6 +103,19 @@ static const struct option_def options[] = {
 	{ "list", "TEXT", OPTION_LIST, offsetof(struct cfg, list), "several strings" },
 	{ "number", "N", OPTION_U32, offsetof(struct cfg, number), "a number" },
 	{ "size", "SIZE", OPTION_SIZE, offsetof(struct cfg, size), "a size" },
+	{ "no-flag", NULL, OPTION_CLEAR, offsetof(struct cfg, flag), "not" },
+	{ "color", "red|green,verde|blue", OPTION_ENUM, offsetof(struct cfg, color), "an enum" },
+	{ "maybe", "red|green|blue", OPTION_ENUM_OPT, offsetof(struct cfg, maybe), "an enum" },
+	{ "time", "SECONDS", OPTION_SECONDS, offsetof(struct cfg, time), "a time" },
+	{ "f", NULL, OPTION_FLAG, offsetof(struct cfg, letter), "a letter" },
+	{ "o", "LIST", OPTION_SUBS, 0, "some of the others" },
+};
+
+static const struct option_def subs[] = {
+	{ "letter", NULL, OPTION_FLAG, offsetof(struct cfg, letter), "" },
+	{ "no_letter", NULL, OPTION_CLEAR, offsetof(struct cfg, letter), "" },
+	{ "string", "TEXT", OPTION_STRING, offsetof(struct cfg, string), "" },
+	{ "color", "red|green", OPTION_ENUM, offsetof(struct cfg, color), "" },
 };
 
 static const struct command command = {
@@ -72,6 +124,8 @@ static const struct command command = {
 	.summary = "Nothing.",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
+	.subs = subs,
+	.n_subs = ARRAY_SIZE(subs),
 };
 
 /* A command line of words, and the index that is returned; < 0 is refused. */
@@ -103,13 +157,43 @@ static const struct {
 	{ { "x", "--size", "0" }, -EINVAL },
 	{ { "x", "--fla" }, -EINVAL },
 	{ { "x", "--flags" }, -EINVAL },
-	{ { "x", "-f" }, -EINVAL },
+	{ { "x", "--flag=" }, -EINVAL },
+	{ { "x", "--no-flag" }, 2 },
+	{ { "x", "--color", "green" }, 3 },
+	{ { "x", "--color=GREEN" }, 2 },
+	{ { "x", "--color=verde" }, 2 },
+	{ { "x", "--color=gree" }, -EINVAL },
+	{ { "x", "--color=greens" }, -EINVAL },
+	{ { "x", "--color=red|green" }, -EINVAL },
+	{ { "x", "--color=" }, -EINVAL },
+	{ { "x", "--color" }, -EINVAL },
+	{ { "x", "--maybe" }, 2 },
+	{ { "x", "--maybe", "red" }, 2 },
+	{ { "x", "--maybe=" }, -EINVAL },
+	{ { "x", "--time=1.25" }, 2 },
+	{ { "x", "--time=soon" }, -EINVAL },
+	{ { "x", "-f" }, 2 },
+	{ { "x", "-f", "file" }, 2 },
+	{ { "x", "-f=x" }, -EINVAL },
+	{ { "x", "--f" }, -EINVAL },
+	{ { "x", "-g" }, -EINVAL },
 	{ { "x", "-flag" }, -EINVAL },
+	{ { "x", "-o", "letter,string=a" }, 3 },
+	{ { "x", "-oletter" }, 2 },
+	{ { "x", "-o", "" }, 3 },
+	{ { "x", "-o", ",letter," }, 3 },
+	{ { "x", "-o" }, -EINVAL },
+	{ { "x", "-o", "lettre" }, -EINVAL },
+	{ { "x", "-o", "letter=1" }, -EINVAL },
+	{ { "x", "-o", "string" }, -EINVAL },
+	{ { "x", "-o", "color=blue" }, -EINVAL },
+	{ { "x", "-o", "f" }, -EINVAL },
+	{ { "x", "--o", "letter" }, -EINVAL },
 };
 
 static int parse(const char *const *words, struct cfg *cfg)
 {
-	static char kept[8][32]; /* strings stay in argv */
+	static char kept[8][48]; /* strings stay in argv */
 	char *argv[8];
 	int argc = 0;
 
@@ -142,6 +226,37 @@ static void test_values(void)
 	CHECK_EQ("list", cfg.list.n, 2);
 	CHECK(!strcmp(cfg.list.v[0], "one") && !strcmp(cfg.list.v[1], "two"));
 	CHECK_EQ("number", cfg.number, 7);
+}
+
+static void test_enums(void)
+{
+	static const char *const words[] = {
+		"x",	  "--color=Verde", "--maybe=green", "--time=0.5",
+		"--flag", "--no-flag",	   "-osubs=letter", NULL
+	};
+	static const char *const last[] = { "x", "--color=green", "--color=red", "--maybe", NULL };
+	struct cfg cfg;
+
+	CHECK_EQ("no such sub-option", parse(words, &cfg), -EINVAL);
+	CHECK(cfg.color == GREEN && cfg.maybe == GREEN && !cfg.flag);
+	CHECK_EQ("time", cfg.time, 500000000);
+	CHECK_EQ("last", parse(last, &cfg), 4);
+	CHECK(cfg.color == RED && cfg.maybe == BLUE);
+}
+
+static void test_subs(void)
+{
+	static const char *const words[] = {
+		"x", "-o", "letter,color=green,string=a,,b=c,,", "-o", "no_letter", NULL
+	};
+	static const char *const odd[] = { "x", "-ostring=,,,color=green", NULL };
+	struct cfg cfg;
+
+	CHECK_EQ("two lists", parse(words, &cfg), 5);
+	CHECK(!cfg.letter && cfg.color == GREEN);
+	CHECK(cfg.string && !strcmp(cfg.string, "a,b=c,"));
+	CHECK_EQ("a comma, then the end", parse(odd, &cfg), 2);
+	CHECK(cfg.string && !strcmp(cfg.string, ",") && cfg.color == GREEN);
 }
 
 static void test_list_is_bounded(void)
@@ -184,8 +299,11 @@ int main(void)
 	/* What the program says here is for people. */
 	REQUIRE(null >= 0 && dup2(null, STDOUT_FILENO) >= 0);
 	test_sizes();
+	test_seconds();
 	test_lines();
 	test_values();
+	test_enums();
+	test_subs();
 	test_list_is_bounded();
 	test_closest();
 	return check_done();
