@@ -26,8 +26,8 @@ enum fs_cache {
 /* A feature that INIT negotiates. */
 enum fs_offer {
 	FS_OFFER_OFF,  /* never */
-	FS_OFFER_ON,   /* must be: INIT fails if the guest does not have it */
 	FS_OFFER_AUTO, /* if the guest has it */
+	FS_OFFER_ON,   /* must be: INIT fails if the guest does not have it */
 };
 
 enum fs_handles {
