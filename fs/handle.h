@@ -22,7 +22,8 @@ struct handle {
 	int fd;
 	int flags;	     /* the guest's of OPEN: O_ACCMODE, O_APPEND, O_DIRECT as opened */
 	struct inode *inode; /* with a reference */
-	_Atomic bool is_dir;
+	bool is_dir;
+	_Atomic bool released; /* the guest has no reference any more */
 	/* Directories: READDIR of one handle from several queues is serialised. */
 	pthread_mutex_t dir_lock;
 	int64_t dir_pos; /* where the descriptor stands */

@@ -16,7 +16,7 @@
 struct fs;
 
 struct mount {
-	uint32_t refs; /* under the lock */
+	_Atomic uint32_t refs; /* none: under the lock it goes */
 	uint32_t dev_major, dev_minor;
 	uint64_t mnt_id;
 	int fd;		  /* opened, not O_PATH, for open_by_handle_at(); -1: no handles here */
