@@ -7,6 +7,7 @@
 #define VDAX_ERRNO_H
 
 enum vdax_errno {
+	VDAX_ENOENT = 2,      /* no such name, says the device */
 	VDAX_EIO = 5,	      /* the device failed the request, or is broken */
 	VDAX_EAGAIN = 11,     /* the ring is full now; it will not stay so */
 	VDAX_EBUSY = 16,      /* not from inside a completion callback, or already submitted */
