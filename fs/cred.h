@@ -20,6 +20,12 @@
  */
 int cred_become(struct fs_req *rq, uint32_t umask, const uint32_t *groups, unsigned n_groups);
 
+/* May this process take on any user? Asked once, after the sandbox has set its capabilities. */
+bool cred_can_switch(void);
+
+/* The queue's thread, once: gives it a file mode mask of its own. 0 or -errno. */
+int cred_thread_init(struct fs_queue *q);
+
 /* All our rights again. Cheap when nothing has changed; the dispatcher calls it first. */
 void cred_self(struct fs_queue *q);
 

@@ -31,11 +31,19 @@
 
 struct async_engine;
 
+#define CRED_GROUPS_MAX 32u
+#define CRED_KNOWN	8u
+
 /* Credentials and file mode mask of the thread, as last set: see fs/cred.h. */
 struct cred_state {
-	uint32_t uid, gid;
-	uint32_t umask;
-	bool groups; /* supplementary groups are set */
+	bool ready;	   /* the rest means something: cred_thread_init() was called */
+	bool own_umask;	   /* the mask is the thread's, not the process's */
+	uint32_t self[2];  /* uid and gid that we were started with */
+	uint32_t id[2];	   /* that files are made with at present */
+	uint32_t umask;	   /* at present */
+	unsigned n_groups; /* supplementary ones, at present */
+	uint32_t groups[CRED_GROUPS_MAX];
+	uint32_t known[2][CRED_KNOWN]; /* ids that the kernel has taken before */
 };
 
 /* What the thread of a queue owns. */
@@ -47,18 +55,25 @@ struct fs_queue {
 	struct cred_state cred;
 	struct async_engine *async; /* fs/async.h */
 	struct queue_stats stats;
-	uint8_t *body;	/* FS_BODY_MAX + 1 */
-	uint8_t *reply; /* FS_REPLY_MAX */
+	uint8_t *body;	   /* FS_BODY_MAX + 1 */
+	uint8_t *reply;	   /* a reply header, then FS_REPLY_MAX */
+	bool thread_ready; /* cred_thread_init() was called */
 };
+
+/* The longest body that a ticket can be answered with, unless it is in place already. */
+#define FS_TICKET_BODY 32u
 
 /* What is left of a request when its chain has been used for another: enough to answer it. */
 struct fs_ticket {
 	uint64_t unique;
 	uint64_t started_ns; /* 0: nobody measures */
 	uint32_t opcode;
+	uint32_t hint; /* fs_swap_hint() */
 	uint16_t head;
 	bool swapped;
-	struct iovec header[2]; /* where the reply header goes; 16 bytes */
+	uint8_t n_iov;
+	uint32_t room;	     /* bytes that iov has: the reply header and FS_TICKET_BODY, or less */
+	struct iovec iov[4]; /* the begin of the chain's writable part */
 };
 
 struct fs_req {
@@ -75,6 +90,7 @@ struct fs_req {
 	struct inode
 		*inode; /* of in.nodeid, if the table of opcodes says so; put by the dispatcher */
 	struct handle *handle; /* the same, of the body's first field, fh */
+	uint32_t hint;	       /* fs_swap_hint() */
 	bool swapped;
 	bool in_place;	     /* the body is in the chain already; the handler returns its length */
 	uint64_t started_ns; /* 0: nobody measures */

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The work of one queue's thread. What is finished elsewhere is answered first, then what is in the
+ * ring; answers are shown in batches, and always before the thread sleeps or waits.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "fs/async.h"
+#include "fs/cred.h"
+#include "fs/dispatch.h"
+#include "fs/lock.h"
+#include "fs/req.h"
+
+/* Requests that are answered together at most: more would make the first one wait. */
+#define BATCH 16u
+
+struct fs_queue *fs_queue_new(struct fs *fs, unsigned index)
+{
+	struct fs_queue *q = calloc(1, sizeof(*q));
+
+	if (!q)
+		return NULL;
+	q->fs = fs;
+	q->index = index;
+	q->body = malloc(FS_BODY_MAX + 1);
+	q->reply = malloc(sizeof(struct fuse_out_header) + FS_REPLY_MAX);
+	if (q->body && q->reply)
+		return q;
+	fs_queue_free(q);
+	return NULL;
+}
+
+void fs_queue_free(struct fs_queue *q)
+{
+	if (!q)
+		return;
+	async_free(q->async);
+	stats_free(&q->stats);
+	free(q->chain.seg);
+	free(q->body);
+	free(q->reply);
+	free(q);
+}
+
+/* Room for any chain of this ring. Kept from one start to the next. */
+static bool size_chain(struct fs_queue *q, const struct vq *vq)
+{
+	unsigned cap = vq_chain_max(vq);
+	struct iovec *seg;
+
+	if (q->chain.cap >= cap)
+		return true;
+	seg = realloc(q->chain.seg, cap * sizeof(*seg));
+	if (!seg)
+		return false;
+	q->chain.seg = seg;
+	q->chain.cap = cap;
+	return true;
+}
+
+/* Serves up to a batch. 1 if there may be more, 0 if the ring is empty, or -errno. */
+static int serve_batch(struct fs_queue *q, struct vq *vq)
+{
+	int ret = 1;
+
+	for (unsigned n = 0; n < BATCH && !vq->stopping; n++) {
+		ret = vq_pop(vq, &q->chain);
+		if (ret != 1)
+			break;
+		stats_popped(&q->stats);
+		fs_dispatch(q);
+	}
+	async_flush(q->async);
+	return ret;
+}
+
+/* The ring is empty. True if it is worth while to look again at once. */
+static bool look_again(struct fs_queue *q, struct vq *vq)
+{
+	if (!async_pending(q->async) && vq_spin(vq))
+		return true;
+	if (vq_kicks_on(vq) != 1)
+		return false;
+	vq_kicks_off(vq);
+	return true;
+}
+
+uint64_t fs_serve(struct fs_queue *q, struct vq *vq)
+{
+	uint64_t again_ns = UINT64_MAX;
+	int ret;
+
+	q->vq = vq;
+	if (!q->thread_ready) {
+		q->thread_ready = true;
+		cred_thread_init(q);
+	}
+	if (!size_chain(q, vq)) {
+		vq_break(vq, -ENOMEM, "no memory for its chains");
+		return again_ns;
+	}
+	vq_kicks_off(vq);
+	do {
+		bool reaped = async_reap(q->async);
+
+		again_ns = locks_retry(q);
+		ret = serve_batch(q, vq);
+		vq_publish(vq);
+		if (reaped)
+			ret = ret < 0 ? ret : 1;
+	} while (!vq->stopping && (ret > 0 || (!ret && look_again(q, vq))));
+	/* The ring is wanted back: nothing may be left but what waits for a lock. */
+	if (vq->stopping || ret < 0) {
+		async_drain(q->async);
+		vq_publish(vq);
+	}
+	return again_ns;
+}
