@@ -431,7 +431,6 @@ NUMBER(FUSE_CREATE_SUPP_GROUP)
 NUMBER(FUSE_EXT_GROUPS)
 SIZE(fuse_supp_groups)
 FIELD(fuse_supp_groups, nr_groups)
-FIELD(fuse_supp_groups, groups)
 #endif
 #if FUSE_KERNEL_MINOR_VERSION >= 39
 NUMBER(FUSE_STATX)
