@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/align.h"
+#include "base/macros.h"
 #include "front/ram.h"
 #include "front/shmem.h"
 #include "host/fd.h"
@@ -169,8 +170,9 @@ static int negotiate(struct front *f)
 		      ~VIRTIO_BIT(VHOST_USER_F_PROTOCOL_FEATURES);
 	if (front_has(f, VHOST_USER_PROTOCOL_F_MQ)) {
 		ret = front_get_u64(f, VHOST_USER_GET_QUEUE_NUM, &value);
-		if (!ret && value < f->num_queues)
+		if (!ret && value < f->num_queues && !(f->opts.fewer_queues && value))
 			ret = -EREMOTEIO;
+		f->num_queues = ret ? f->num_queues : MIN(f->num_queues, (unsigned int)value);
 	}
 	if (!ret && front_has(f, VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
 		ret = front_get_u64(f, VHOST_USER_GET_MAX_MEM_SLOTS, &f->max_slots);

@@ -33,6 +33,7 @@ struct front_opts {
 	const char *socket_path; /* connect to this */
 	uint64_t ram_size;	 /* bytes of guest RAM, at guest-physical 0; 0: 16 MiB */
 	unsigned int num_queues; /* 0: 1 */
+	bool fewer_queues;	 /* take as many as there are, if there are fewer */
 	uint64_t drop_features;	 /* virtio feature bits not to accept */
 	uint64_t drop_protocol;	 /* protocol feature bits not to accept */
 	int timeout_ms;		 /* for an answer; 0: 5000 */
