@@ -118,6 +118,7 @@ static const int allowed[] = {
 	/* host/loop.c, vhost/worker.c: waiting */
 	SCMP_SYS(epoll_wait),
 	SCMP_SYS(epoll_pwait),
+	SCMP_SYS(epoll_pwait2),
 	SCMP_SYS(epoll_ctl),
 	SCMP_SYS(poll),
 	SCMP_SYS(ppoll),
