@@ -276,7 +276,7 @@ int vhost_init(struct vhost *v, struct loop *loop, const char *name, const struc
 		.ctx = v,
 	};
 	for (unsigned i = 0; i < VHOST_MAX_QUEUES; i++)
-		v->workers[i] = (struct worker){ .kick_fd = -1, .wake_fd = -1 };
+		v->workers[i] = (struct worker){ .kick_fd = -1, .wake_fd = -1, .epfd = -1 };
 	if (ops->num_queues > VHOST_MAX_QUEUES)
 		return -EINVAL;
 	if (v->parked.fd < 0)

@@ -20,7 +20,7 @@
 #include "vhost/worker.h"
 #include "virtio/device.h"
 
-#define VHOST_MAX_QUEUES 8u
+#define VHOST_MAX_QUEUES 17u /* a high-priority queue and 16 others */
 
 /* One queue, as the messages describe it. */
 struct vhost_ring {

@@ -27,8 +27,11 @@ struct worker {
 	const struct device_ops *ops;
 	void *dev;
 	int parked_fd; /* eventfd of the control thread, borrowed */
+	int epfd;      /* the thread sleeps here */
 	int wake_fd;   /* eventfd: look again at everything */
 	int kick_fd;   /* -1: the ring is polled, as vhost-user has it. Set while IDLE */
+	bool kick_usable;
+	int device_fd; /* of ops->wait_fd, borrowed while the ring is handed over; or -1 */
 	enum worker_state state;
 
 	pthread_t thread;

@@ -12,6 +12,7 @@
 
 #include "virtio/mem.h"
 #include "virtio/queue.h"
+#include "virtio/state.h"
 
 /*
  * A memfd that a daemon of ours maps has exactly these seals. Another daemon in the same VM
@@ -63,11 +64,21 @@ struct device_start {
 	bool continued; /* queue 0 goes on where it stopped, so this is not a new driver */
 };
 
+/*
+ * May be a copy that belongs to one device, with numbers that its options chose; it does not
+ * change any more once the transport has it.
+ */
 struct device_ops {
 	const char *type;  /* "pmem" */
 	uint64_t features; /* VIRTIO_* device bits; ring features are the transport's */
 	uint16_t num_queues;
-	uint32_t config_size;
+	uint32_t config_size; /* 0: there is no config space, and config_read is not called */
+	uint32_t spin_ns;     /* how long vq_spin() looks at most; 0: never */
+	/*
+	 * May be migrated while it runs: it tells vq_wrote() of everything that it, or the
+	 * kernel for it, has written into guest memory. Not together with shm_size.
+	 */
+	bool migratable;
 
 	/* [off, off + len) is inside config_size. */
 	void (*config_read)(void *dev, uint32_t off, void *buf, uint32_t len);
@@ -87,10 +98,42 @@ struct device_ops {
 
 	/*
 	 * The queue's thread: serve until the ring is empty with kicks on, vq->stopping or
-	 * vq->broken. Called again after each kick and each wake(). Returns the nanoseconds
-	 * after which it wants to be called again anyway, or UINT64_MAX.
+	 * vq->broken. Called again after each kick and each wake(), and perhaps for no reason.
+	 * Returns the nanoseconds after which it wants to be called again anyway, or UINT64_MAX.
+	 *
+	 * A call that goes on for long calls vq_refresh() now and then: others may wait for that.
+	 *
+	 * The ring goes back after a call that began with vq->stopping set, even if it is broken:
+	 * that one must not pop, and waits until nothing the device has started can touch guest
+	 * memory any more. What is popped and not answered then may be kept: see vq_adopt().
 	 */
 	uint64_t (*serve)(void *dev, unsigned queue, struct vq *vq);
+
+	/*
+	 * A descriptor whose readiness calls serve() again, such as an io_uring; -1 for none.
+	 * Edge-triggered: it is not read, and what was ready before calls serve() once. Asked each
+	 * time the ring is handed to its thread; stays the device's, and open until the ring
+	 * is back. NULL: none.
+	 */
+	int (*wait_fd)(void *dev, unsigned queue);
+
+	/*
+	 * The front end has begun to log what we write (a migration may follow: time to prepare
+	 * for save()), or does not log any more. Queues may run. NULL: not interested.
+	 */
+	void (*logging)(void *dev, bool on);
+
+	/*
+	 * Migration of what the device knows, such as open files; both NULL if there is nothing.
+	 * On the transport's state thread, while no queue runs; no other function of the device is
+	 * called before they return. 0 or -errno, which the front end hears as "failed". A put or
+	 * get that fails (-ECANCELED: the front end wants something else) should end them soon.
+	 *
+	 * load() replaces what the device had; one that fails leaves it as reset() does. It must
+	 * take state_get() == -ENODATA as the end, and trust nothing it gets.
+	 */
+	int (*save)(void *dev, struct state_out *out);
+	int (*load)(void *dev, struct state_in *in);
 };
 
 #endif

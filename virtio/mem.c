@@ -240,6 +240,22 @@ void *mem_by_uva(const struct mem_table *t, uint64_t uva, uint64_t len)
 	return NULL;
 }
 
+bool mem_gpa(const struct mem_table *t, const void *host, uint64_t *len, uint64_t *gpa)
+{
+	for (unsigned i = 0; i < t->n; i++) {
+		const struct mem_region *r = &t->r[i];
+		uint64_t off = (uint64_t)((uintptr_t)host - (uintptr_t)r->host);
+
+		if (!r->host || (uintptr_t)host < (uintptr_t)r->host || off >= r->size)
+			continue;
+		if (*len > r->size - off)
+			*len = r->size - off;
+		*gpa = r->gpa + off;
+		return *len;
+	}
+	return false;
+}
+
 bool mem_lists(const struct mem_table *t, dev_t dev, ino_t ino, uint64_t off)
 {
 	for (unsigned i = 0; i < t->n; i++)

@@ -73,6 +73,12 @@ void *mem_span(const struct mem_table *t, uint64_t gpa, uint64_t *len);
 /* The same for a ring: all of it, by front-end address, in one region; or NULL. */
 void *mem_by_uva(const struct mem_table *t, uint64_t uva, uint64_t len);
 
+/*
+ * The way back: the guest address of host, and in *len how many of the wanted bytes follow there
+ * (at least 1). False if host is not in the table.
+ */
+bool mem_gpa(const struct mem_table *t, const void *host, uint64_t *len, uint64_t *gpa);
+
 /* Does the table list a region of this file that begins at file offset off? */
 bool mem_lists(const struct mem_table *t, dev_t dev, ino_t ino, uint64_t off);
 

@@ -21,7 +21,9 @@
 #include <stdint.h>
 
 #include "virtio/chain.h"
+#include "virtio/dirty.h"
 #include "virtio/mem.h"
+#include "virtio/spin.h"
 #include "wire/ring.h"
 
 /*
@@ -38,6 +40,14 @@ struct vq_config {
 	uint64_t used_uva;
 	uint16_t base;	   /* next available index to pop */
 	uint64_t features; /* acknowledged by the driver */
+};
+
+/* What of a queue's writes is logged for live migration, and where. */
+struct vq_log {
+	struct dirty_log *log; /* NULL: nothing is logged */
+	bool data;	       /* what vq_wrote() is told, and the ring */
+	bool used;	       /* the used ring, at used_gpa */
+	uint64_t used_gpa;     /* as the front end says */
 };
 
 struct vq {
@@ -57,12 +67,18 @@ struct vq {
 	uint32_t inflight;   /* popped, not pushed */
 	bool event_idx;
 	bool indirect;
-	int broken; /* -errno, or 0 */
+	int broken;	   /* -errno, or 0 */
+	struct vq_log log; /* owns a reference on log.log */
+	struct vq_spin spin;
+	int refreshed_fd; /* eventfd, borrowed: signalled when a log was taken over; or -1 */
 
 	/* Shared: any thread. */
 	_Atomic bool stopping;	    /* the control plane wants the ring back */
+	_Atomic bool news;	    /* mem_next or log_next wait for vq_refresh() */
 	pthread_mutex_t lock;	    /* guards what follows; never held while anything may block */
 	struct mem_table *mem_next; /* newer than mem, or NULL */
+	struct vq_log log_next;	    /* newer than log, if log_waits */
+	bool log_waits;
 	int call_fd;
 	int err_fd;
 	int signalling; /* the one of them that is being written to, so must not be closed; or -1 */
@@ -91,11 +107,22 @@ void vq_set_err(struct vq *vq, int fd);
 /* Any thread. The table is borrowed; the queue changes over at its next vq_refresh(). */
 void vq_set_mem(struct vq *vq, struct mem_table *mem);
 
+/*
+ * Any thread. What is to be logged from now on; log->log is borrowed. The queue changes over
+ * at its next vq_refresh(), or vq_start(), and signals refreshed_fd then.
+ */
+void vq_set_log(struct vq *vq, const struct vq_log *log);
+
+/* Any thread. Has the queue's thread changed over, so that no mark goes to a former log? */
+bool vq_log_settled(struct vq *vq);
+
 /* --- the queue's thread --- */
 
 /*
  * Changes over to the newest memory table, if the ring is in it; else goes on in the table that
- * it has. Only while nothing is popped and not pushed.
+ * it has. The buffers of requests that are popped and not pushed may go with the former table:
+ * who keeps such a request over this call holds a reference on it (mem_get(vq->mem), when it
+ * was popped). Also changes over to the newest log.
  */
 void vq_refresh(struct vq *vq);
 
@@ -116,10 +143,39 @@ void vq_kicks_off(struct vq *vq);
 /* Asks for a kick with the next request. Returns 1 if there is one already, 0, or -errno. */
 int vq_kicks_on(struct vq *vq);
 
+/*
+ * Call when the ring is empty, before kicks are asked for. Looks for a request for a moment, at
+ * most spin.max_ns, if experience says that one will come: then sleeping would cost more.
+ * True if there is one, or something else to do (vq->stopping, a newer memory table).
+ */
+bool vq_spin(struct vq *vq);
+
+/*
+ * The first len bytes of these buffers of the driver have been written, by whomever: marks them
+ * for live migration. After the write, before the push. Costs a branch while nothing is logged.
+ */
+static inline void vq_wrote(struct vq *vq, const struct iovec *iov, unsigned n, uint64_t len);
+
+/* The same for a request that was popped before a vq_refresh(): mem is the table it holds. */
+void vq_wrote_in(struct vq *vq, const struct mem_table *mem, const struct iovec *iov, unsigned n,
+		 uint64_t len);
+
+/*
+ * n requests that were popped before the ring was last stopped will be pushed after all: for a
+ * device that keeps requests over a stop. 0, or -EINVAL if the ring cannot have so many.
+ */
+int vq_adopt(struct vq *vq, uint32_t n);
+
 /* Marks the queue broken, says why, signals the err eventfd. Returns err. */
 int vq_break(struct vq *vq, int err, const char *why);
 
 /* How many iovecs vq_pop() can need for a chain of this ring at most. */
 uint32_t vq_chain_max(const struct vq *vq);
+
+static inline void vq_wrote(struct vq *vq, const struct iovec *iov, unsigned n, uint64_t len)
+{
+	if (vq->log.data)
+		vq_wrote_in(vq, vq->mem, iov, n, len);
+}
 
 #endif

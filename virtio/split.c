@@ -43,6 +43,13 @@ static int outcome(struct vq *vq, int ret, const char *why)
 	return ret < 0 ? vq_break(vq, ret, why) : ret;
 }
 
+/* A part of the used ring has been written. */
+static void wrote(struct vq *vq, const void *part, size_t len)
+{
+	if (vq->log.data || vq->log.used)
+		vq_wrote_used(vq, (uint64_t)((const char *)part - (const char *)vq->used), len);
+}
+
 int split_translate(struct vq *vq, const struct mem_table *mem)
 {
 	const struct vq_config *cfg = &vq->cfg;
@@ -308,6 +315,7 @@ int vq_push(struct vq *vq, uint16_t head, uint32_t len)
 	assert(vq->inflight);
 	ret = fault_guard(push_guarded, &p);
 	if (!ret) {
+		wrote(vq, &vq->used->ring[vq->next_used % vq->cfg.size], sizeof(vq->used->ring[0]));
 		vq->next_used++;
 		vq->inflight--;
 	}
@@ -335,6 +343,7 @@ int split_publish(struct vq *vq)
 		return 0;
 	ret = fault_guard(publish_guarded, vq);
 	if (ret >= 0) {
+		wrote(vq, &vq->used->idx, sizeof(vq->used->idx));
 		vq->published = vq->next_used;
 		vq->signalled = vq->next_used;
 	}
@@ -351,10 +360,19 @@ static int kicks_off_guarded(void *arg)
 	return 0;
 }
 
+/* The switch for kicks has been written. */
+static void wrote_switch(struct vq *vq)
+{
+	wrote(vq, vq->event_idx ? (void *)avail_event(vq) : (void *)&vq->used->flags, sizeof(le16));
+}
+
 void vq_kicks_off(struct vq *vq)
 {
-	if (!vq->broken)
-		outcome(vq, fault_guard(kicks_off_guarded, vq), NULL);
+	if (vq->broken)
+		return;
+	outcome(vq, fault_guard(kicks_off_guarded, vq), NULL);
+	if (!vq->event_idx)
+		wrote_switch(vq);
 }
 
 static int kicks_on_guarded(void *arg)
@@ -371,7 +389,16 @@ static int kicks_on_guarded(void *arg)
 
 int vq_kicks_on(struct vq *vq)
 {
+	int ret;
+
 	if (vq->broken)
 		return vq->broken;
-	return outcome(vq, fault_guard(kicks_on_guarded, vq), NULL);
+	ret = fault_guard(kicks_on_guarded, vq);
+	wrote_switch(vq);
+	return outcome(vq, ret, NULL);
+}
+
+bool split_peek(const struct vq *vq)
+{
+	return ring_load(&vq->avail->idx) != vq->next_avail;
 }

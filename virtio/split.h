@@ -14,4 +14,10 @@ int split_start(struct vq *vq);
 /* Shows the pushed chains; returns 1 if the driver wants a notification, 0 or -errno. */
 int split_publish(struct vq *vq);
 
+/* Is a request available? Only inside fault_guard(); vq_pop() looks again. */
+bool split_peek(const struct vq *vq);
+
+/* len bytes at off of the used ring have been written: logs that if it is wanted. */
+void vq_wrote_used(struct vq *vq, uint64_t off, uint64_t len);
+
 #endif
