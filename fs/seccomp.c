@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One line here and one below for each file that makes system calls; tests/lint/syscalls compares.
+ */
+#include "fs/seccomp.h"
+
+#include <stddef.h>
+
+extern const int fs_cred_syscalls[];
+extern const int fs_handle_syscalls[];
+extern const int fs_inode_syscalls[];
+extern const int fs_inode_fd_syscalls[];
+extern const int fs_mount_syscalls[];
+extern const int fs_op_node_syscalls[];
+extern const int fs_op_remove_syscalls[];
+extern const int fs_op_setattr_syscalls[];
+extern const struct syscall_rule fs_cred_rules[];
+
+const int *const fs_syscalls[] = {
+	fs_cred_syscalls,      fs_handle_syscalls,     fs_inode_syscalls,
+	fs_inode_fd_syscalls,  fs_mount_syscalls,      fs_op_node_syscalls,
+	fs_op_remove_syscalls, fs_op_setattr_syscalls, NULL,
+};
+
+const struct syscall_rule *const fs_syscall_rules[] = {
+	fs_cred_rules,
+	NULL,
+};
