@@ -96,6 +96,17 @@ int chain_writable(const struct vq_chain *c, uint32_t off, uint32_t len, struct 
 	return n >= 0 && len ? -E2BIG : n;
 }
 
+int chain_readable(const struct vq_chain *c, uint32_t off, uint32_t len, struct iovec *out,
+		   unsigned max)
+{
+	int n;
+
+	if (!range_ok(off, len, c->readable_len))
+		return -EINVAL;
+	n = slice(c->seg, c->n_readable, off, &len, out, max);
+	return n >= 0 && len ? -E2BIG : n;
+}
+
 int chain_fill(const struct iovec *out, unsigned n, const void *src)
 {
 	struct copy copy = { .seg = out, .n = n, .filled_from = src };

@@ -35,6 +35,10 @@ int chain_read(const struct vq_chain *c, uint32_t off, void *dst, uint32_t len);
 int chain_writable(const struct vq_chain *c, uint32_t off, uint32_t len, struct iovec *out,
 		   unsigned max);
 
+/* The same of the device-readable part. */
+int chain_readable(const struct vq_chain *c, uint32_t off, uint32_t len, struct iovec *out,
+		   unsigned max);
+
 /* Fills the n buffers of chain_writable() from src. 0 or -EFAULT if the memory went away. */
 int chain_fill(const struct iovec *out, unsigned n, const void *src);
 

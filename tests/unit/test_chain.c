@@ -107,6 +107,18 @@ static void test_writable(void)
 	}
 }
 
+static void test_readable(void)
+{
+	struct iovec out[8];
+	char one;
+
+	CHECK_EQ("within the first", chain_readable(&chain, 1, 1, out, 8), 1);
+	REQUIRE(chain_read(&chain, 1, &one, 1) == 0);
+	CHECK_EQ("its bytes", *(char *)out[0].iov_base, one);
+	CHECK_EQ("past the end", chain_readable(&chain, chain.readable_len, 1, out, 8), -EINVAL);
+	CHECK_EQ("more than max", chain_readable(&chain, 0, 1, out, 0), -E2BIG);
+}
+
 static void test_fill(void)
 {
 	struct iovec out[2];
@@ -163,6 +175,7 @@ int main(void)
 	REQUIRE(fault_init() == 0);
 	test_read();
 	test_writable();
+	test_readable();
 	test_fill();
 	test_many();
 	test_gone();
