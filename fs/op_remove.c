@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What takes names away, or moves them. The guest's kernel has checked its user's rights. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "fs/name.h"
+#include "fs/ops.h"
+#include "fs/seccomp.h"
+
+const int fs_op_remove_syscalls[] = { SCMP_SYS(unlinkat), SCMP_SYS(renameat2), SYSCALLS_END };
+
+#define RENAME_KNOWN ((uint32_t)(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT))
+
+static int remove_name(struct fs_req *rq, int flags)
+{
+	struct cursor c = fs_cursor(rq, 0);
+	const char *name;
+	int ret = fs_next_name(&c, &name);
+	int pfd;
+
+	if (ret)
+		return ret;
+	pfd = inode_fd(rq->fs, rq->inode);
+	if (pfd < 0)
+		return pfd;
+	if (unlinkat(pfd, name, flags) < 0)
+		ret = -errno;
+	inode_fd_put(rq->inode);
+	return ret;
+}
+
+int op_unlink(struct fs_req *rq)
+{
+	return remove_name(rq, 0);
+}
+
+int op_rmdir(struct fs_req *rq)
+{
+	return remove_name(rq, AT_REMOVEDIR);
+}
+
+static int rename_between(struct fs_req *rq, const char *from, struct inode *newdir, const char *to,
+			  uint32_t flags)
+{
+	int from_fd = inode_fd(rq->fs, rq->inode), to_fd;
+	int ret = 0;
+
+	if (from_fd < 0)
+		return from_fd;
+	to_fd = inode_fd(rq->fs, newdir);
+	if (to_fd < 0) {
+		inode_fd_put(rq->inode);
+		return to_fd;
+	}
+	if (renameat2(from_fd, from, to_fd, to, flags) < 0)
+		ret = -errno;
+	inode_fd_put(newdir);
+	inode_fd_put(rq->inode);
+	return ret;
+}
+
+/* The names follow a body of size bytes. */
+static int rename_names(struct fs_req *rq, uint32_t size, uint64_t newdir_id, uint32_t flags)
+{
+	struct cursor c = fs_cursor(rq, size);
+	const char *from, *to;
+	struct inode *newdir;
+	int ret = fs_next_name(&c, &from);
+
+	if (!ret)
+		ret = fs_next_name(&c, &to);
+	if (ret)
+		return ret;
+	newdir = inode_get(rq->fs, newdir_id);
+	if (!newdir)
+		return -ESTALE;
+	ret = rename_between(rq, from, newdir, to, flags);
+	inode_put(rq->fs, newdir);
+	return ret;
+}
+
+int op_rename(struct fs_req *rq)
+{
+	const struct fuse_rename_in *in = FS_BODY(rq, fuse_rename_in);
+
+	return rename_names(rq, sizeof(*in), in->newdir, 0);
+}
+
+int op_rename2(struct fs_req *rq)
+{
+	const struct fuse_rename2_in *in = FS_BODY(rq, fuse_rename2_in);
+
+	if (in->flags & ~RENAME_KNOWN ||
+	    (in->flags & RENAME_EXCHANGE && in->flags != RENAME_EXCHANGE))
+		return -EINVAL;
+	return rename_names(rq, sizeof(*in), in->newdir, in->flags);
+}
