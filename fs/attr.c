@@ -118,3 +118,11 @@ void attr_statx(struct fs *fs, const struct inode *inode, const struct statx *st
 		.dev_minor = st->stx_dev_minor,
 	};
 }
+
+uint32_t attr_mode_killed(uint32_t mode)
+{
+	if (!S_ISREG(mode))
+		return mode;
+	mode &= ~(uint32_t)S_ISUID;
+	return mode & S_IXGRP ? mode & ~(uint32_t)S_ISGID : mode;
+}

@@ -24,4 +24,10 @@ void attr_out(struct fs *fs, const struct inode *inode, const struct statx *st,
 void attr_statx(struct fs *fs, const struct inode *inode, const struct statx *st,
 		struct fuse_statx_out *out);
 
+/*
+ * The mode that is left when somebody without the right to keep them changes the contents of a
+ * regular file: no set-user-ID, and no set-group-ID if the group may execute it.
+ */
+uint32_t attr_mode_killed(uint32_t mode);
+
 #endif
