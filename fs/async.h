@@ -24,7 +24,9 @@ struct job {
 	enum job_kind kind;
 	int fd;
 	int mode;     /* FALLOCATE */
-	uint64_t off; /* bytes; READ, WRITE, FALLOCATE. WRITE: UINT64_MAX for O_APPEND */
+	int rwf;      /* READ, WRITE: RWF_* */
+	bool whole;   /* READ, WRITE: an error after a part of it is the answer, not the part */
+	uint64_t off; /* bytes; READ, WRITE, FALLOCATE */
 	uint64_t len; /* FALLOCATE */
 	/*
 	 * JOB_CALL: runs on a thread of the pool; its result is the answer's, the body is
@@ -33,10 +35,11 @@ struct job {
 	int64_t (*call)(struct job *job);
 	void *arg; /* the caller's; freed by free_arg, if set, after the answer */
 	void (*free_arg)(void *arg);
-	uint8_t reply[32]; /* small answers: WRITE's, LSEEK's, COPY_FILE_RANGE's */
-	int64_t done;	   /* bytes so far */
+	_Alignas(8) uint8_t reply[FS_TICKET_BODY]; /* WRITE's, COPY_FILE_RANGE's */
+	int64_t done;				   /* bytes so far */
 	int64_t result;
 	unsigned n_iov, first; /* iovecs; those before first are done */
+	size_t skip; /* bytes by which iov[first] was shortened in front, as they are done */
 	struct iovec iov[];
 };
 
@@ -46,6 +49,9 @@ struct job {
  */
 struct job *job_new(struct fs_req *rq, struct handle *h, unsigned n_iov);
 void job_free(struct job *job);
+
+/* The first n bytes are done already. Before async_submit(). */
+void job_skip(struct job *job, uint64_t n);
 
 /* Hands it over. The request's handler returns FS_LATER after this. */
 void async_submit(struct job *job);
@@ -66,10 +72,16 @@ unsigned async_pending(const struct async_engine *e);
 /* Waits until all are answered: the ring is wanted back. */
 void async_drain(struct async_engine *e);
 
-/* Becomes readable (edge) when something is finished, or -1: wakes through device_host. */
+/*
+ * Becomes readable (edge) when something is finished, or -1. Threads of the pool wake through
+ * device_host. A thread that waits for it may be woken with EINTR instead.
+ */
 int async_fd(const struct async_engine *e);
 
-/* Shared by all queues. threads: 1..FS_POOL_MAX. 0 or -errno. */
+/*
+ * Shared by all queues, and started after their engines were made: one thread if all of these have
+ * io_uring, else threads (1..FS_POOL_MAX). 0 or -errno. Stopped when nothing is pending.
+ */
 int pool_start(struct fs *fs, unsigned threads);
 void pool_stop(struct fs *fs);
 

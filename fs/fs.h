@@ -66,6 +66,7 @@ struct fs {
 	struct xattrmap *xattrs; /* NULL: names as they are */
 	bool as_root;		 /* CAP_SETUID and CAP_SETGID: may create files for anybody */
 	_Atomic bool frozen;	 /* the state is being saved: locks are not waited for */
+	struct pool *pool;	 /* fs/async.h */
 	struct fs_queue *queues[FS_MAX_QUEUES];
 };
 

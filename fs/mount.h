@@ -23,6 +23,9 @@ struct mount {
 	bool handles;	  /* files here are known by handle */
 	bool local;	  /* no server behind it: close() has no errors to report */
 	uint64_t fs_type; /* of statfs() */
+	/* What fs/op_io.c has learned, for reads and writes; 0 at first. Any thread. */
+	_Atomic bool no_nowait[2];	/* RWF_NOWAIT is not known here */
+	_Atomic uint64_t slow_until[2]; /* CLOCK_MONOTONIC ns: a call took long lately */
 };
 
 #define MOUNT_MAX 4096u
