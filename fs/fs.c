@@ -27,8 +27,8 @@ static void config_read(void *dev, uint32_t off, void *buf, uint32_t len)
 
 static void start(void *dev, const struct device_start *how)
 {
-	(void)dev;
-	(void)how;
+	if (!how->continued)
+		locks_drop_waiters(dev, NULL); /* of a driver that is no more */
 }
 
 static void stop(void *dev)
@@ -60,6 +60,7 @@ static int wait_fd(void *dev, unsigned queue)
 
 static const struct device_ops fs_device_ops = {
 	.type = "fs",
+	.migratable = true,
 	.config_read = config_read,
 	.start = start,
 	.stop = stop,
@@ -135,6 +136,7 @@ int fs_init(struct fs *fs, const char *name, const struct fs_config *cfg,
 
 	*fs = (struct fs){ .name = name, .cfg = cfg, .box = box, .ops = fs_device_ops };
 	fs->ops.num_queues = (uint16_t)(VIRTIO_FS_QUEUE_REQUEST + cfg->num_queues);
+	fs->ops.spin_ns = (uint32_t)MIN(cfg->poll_ns, UINT32_MAX);
 	fs->ops.config_size = cfg->tag ? sizeof(struct virtio_fs_config) : 0;
 	fs->as_root = cred_can_switch();
 	umask(0); /* the guest's kernel applies its own, or sends it */

@@ -86,32 +86,36 @@ static bool look_again(struct fs_queue *q, struct vq *vq)
 	return true;
 }
 
+/* What the thread must have before it serves a ring. 0 or -errno. */
+static int prepare(struct fs_queue *q, struct vq *vq)
+{
+	q->vq = vq;
+	if (!q->thread_ready && cred_thread_init(q))
+		return -EPERM;
+	q->thread_ready = true;
+	return size_chain(q, vq) ? 0 : -ENOMEM;
+}
+
 uint64_t fs_serve(struct fs_queue *q, struct vq *vq)
 {
 	uint64_t again_ns = UINT64_MAX;
-	int ret;
+	bool last = vq->stopping;
+	int ret = prepare(q, vq);
 
-	q->vq = vq;
-	if (!q->thread_ready) {
-		q->thread_ready = true;
-		cred_thread_init(q);
-	}
-	if (!size_chain(q, vq)) {
-		vq_break(vq, -ENOMEM, "no memory for its chains");
-		return again_ns;
-	}
+	if (ret)
+		vq_break(vq, ret, "its thread could not be set up");
 	vq_kicks_off(vq);
 	do {
 		bool reaped = async_reap(q->async);
 
+		vq_refresh(vq);
 		again_ns = locks_retry(q);
 		ret = serve_batch(q, vq);
 		vq_publish(vq);
-		if (reaped)
-			ret = ret < 0 ? ret : 1;
+		if (reaped && !ret)
+			ret = 1;
 	} while (!vq->stopping && (ret > 0 || (!ret && look_again(q, vq))));
-	/* The ring is wanted back: nothing may be left but what waits for a lock. */
-	if (vq->stopping || ret < 0) {
+	if (last) {
 		async_drain(q->async);
 		vq_publish(vq);
 	}
