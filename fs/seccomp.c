@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One line here and one below for each file that makes system calls; tests/lint/syscalls compares.
- */
+/* Each file that makes system calls is named twice; tests/lint/syscalls compares. */
 #include "fs/seccomp.h"
 
 #include <stddef.h>
