@@ -3,20 +3,16 @@
  * Threads for what takes long: all of it where there is no io_uring, else the calls that io_uring
  * does not have. They are shared by all queues and take what comes in order. A thread touches
  * nothing but the job's descriptor, buffers and argument; answering is for the queue's own thread.
+ * The system calls of the jobs are listed where these come from, and in async.c.
  */
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
-#include <seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
 
 #include "base/macros.h"
 #include "fs/engine.h"
-#include "fs/seccomp.h"
-
-/* Besides what a job asks for: mutexes and their kin, which every daemon may use. */
-const int fs_pool_syscalls[] = { SCMP_SYS(futex), SYSCALLS_END };
 
 struct pool {
 	pthread_mutex_t lock; /* guards what follows */
