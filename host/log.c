@@ -18,9 +18,17 @@ void log_set_level(enum log_level level)
 	max_level = (int)level;
 }
 
+static void (*other_sink)(enum log_level level, const char *line, size_t len);
+
+void log_set_sink(void (*sink)(enum log_level level, const char *line, size_t len))
+{
+	other_sink = sink;
+}
+
 void log_msg(enum log_level level, const char *obj, const char *fmt, ...)
 {
 	static const char *const prefix[] = { "error: ", "warning: ", "", "debug: " };
+	static const int name_len = sizeof("vdax: ") - 1;
 	char line[1024]; /* one write(), so that lines of two threads never mix */
 	va_list ap;
 	int n, m;
@@ -34,6 +42,10 @@ void log_msg(enum log_level level, const char *obj, const char *fmt, ...)
 	m = vsnprintf(line + n, sizeof(line) - (size_t)n - 1, fmt, ap);
 	va_end(ap);
 	n = MIN(n + MAX(m, 0), (int)sizeof(line) - 2);
+	if (other_sink) {
+		other_sink(level, line + name_len, (size_t)(n - name_len));
+		return;
+	}
 	line[n] = '\n';
 	if (write(STDERR_FILENO, line, (size_t)n + 1) < 0)
 		return; /* nowhere left to say it */

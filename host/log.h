@@ -5,12 +5,25 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-enum log_level { LOG_LEVEL_ERR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum log_level {
+	LOG_LEVEL_OFF = -1, /* only for log_set_level() */
+	LOG_LEVEL_ERR,
+	LOG_LEVEL_WARN,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_DEBUG
+};
 
 /* Messages above this level are dropped; LOG_LEVEL_INFO at start. */
 void log_set_level(enum log_level level);
+
+/*
+ * Where messages go instead of stderr: each as a line without "vdax: " and without the newline.
+ * NULL: stderr. While there is one thread.
+ */
+void log_set_sink(void (*sink)(enum log_level level, const char *line, size_t len));
 
 /* obj names what the message is about ("pmem0", "pmem0/q0"), or NULL. No trailing newline in fmt.
  */
