@@ -155,7 +155,8 @@ static const struct option_def *find_option(const struct option_def *table, size
 
 static bool takes_value(const struct option_def *def)
 {
-	return def->kind != OPTION_FLAG && def->kind != OPTION_CLEAR;
+	return def->kind != OPTION_FLAG && def->kind != OPTION_CLEAR &&
+	       def->kind != OPTION_ENUM_FIRST;
 }
 
 /* "--", "-" for a single letter, or "-o " for one of the table subs. */
@@ -197,6 +198,9 @@ static int set_value(const struct option_def *def, void *cfg, const char *value)
 	case OPTION_CLEAR:
 		*(bool *)at = def->kind == OPTION_FLAG;
 		return 0;
+	case OPTION_ENUM_FIRST:
+		*(int *)at = 0;
+		return 0;
 	case OPTION_ENUM:
 	case OPTION_ENUM_OPT:
 		return set_enum(def, at, value);
@@ -220,8 +224,9 @@ static int set_value(const struct option_def *def, void *cfg, const char *value)
 static const char *const kind_wants[] = {
 	[OPTION_FLAG] = "no value",
 	[OPTION_CLEAR] = "no value",
+	[OPTION_ENUM_FIRST] = "no value",
 	[OPTION_STRING] = "a value",
-	[OPTION_LIST] = "a value, at most 16 times",
+	[OPTION_LIST] = "a value, at most 32 times",
 	[OPTION_U32] = "a number",
 	[OPTION_SIZE] = "a size in bytes, or with K, M, G or T, above 0",
 	[OPTION_ENUM] = "one of ",
@@ -371,7 +376,7 @@ static void print_option(const struct command *cmd, const struct option_def *o)
 	if (o->kind == OPTION_ENUM_OPT)
 		fputc(']', f);
 	if (fclose(f) == 0)
-		printf("  %-24s %s\n", left, o->help);
+		printf("  %-24s%s%s\n", left, size > 24 ? "\n\t\t\t   " : " ", o->help);
 	free(left);
 }
 

@@ -21,9 +21,10 @@ enum option_kind {
 	 * An alias is accepted, but not shown. Letters are compared without case.
 	 */
 	OPTION_ENUM,
-	OPTION_ENUM_OPT, /* the same, and --name alone is the last value; VALUE only after "=" */
-	OPTION_CLEAR,	 /* bool, made false */
-	OPTION_SECONDS,	 /* uint64_t, nanoseconds; accepts a fraction */
+	OPTION_ENUM_OPT,   /* the same, and --name alone is the last value; VALUE only after "=" */
+	OPTION_ENUM_FIRST, /* no value: the enum's first */
+	OPTION_CLEAR,	   /* bool, made false */
+	OPTION_SECONDS,	   /* uint64_t, nanoseconds; accepts a fraction */
 	/*
 	 * A list "a,b=c" of options in the command's table subs, without dashes. In a value, two
 	 * commas are one that does not end it. Writes to argv.
@@ -31,7 +32,7 @@ enum option_kind {
 	OPTION_SUBS,
 };
 
-#define OPTION_LIST_MAX 16u
+#define OPTION_LIST_MAX 32u
 
 struct option_list {
 	unsigned n;

@@ -13,7 +13,7 @@
 #define FS_QUEUES_DEFAULT 8u
 #define FS_QUEUES_MAX	  16u
 #define FS_POOL_MAX	  4u
-#define FS_ID_RULES_MAX	  16u /* --translate-uid or --translate-gid, each */
+#define FS_ID_RULES_MAX	  32u /* --translate-uid or --translate-gid, each */
 #define FS_TAG_MAX	  36u /* bytes of the tag; virtio 1.3, "File System Device", config */
 
 enum fs_cache {
