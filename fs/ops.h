@@ -39,15 +39,19 @@ int op_rename2(struct fs_req *rq);
 /* fs/op_file.c */
 int op_open(struct fs_req *rq);
 int op_release(struct fs_req *rq);
+int op_flush(struct fs_req *rq);
+int op_lseek(struct fs_req *rq);
+int op_poll(struct fs_req *rq);
+
+/* fs/op_io.c */
 int op_read(struct fs_req *rq);
 int op_write(struct fs_req *rq);
-int op_flush(struct fs_req *rq);
+
+/* fs/op_later.c: what always takes long */
 int op_fsync(struct fs_req *rq);
 int op_fallocate(struct fs_req *rq);
-int op_lseek(struct fs_req *rq);
 int op_copy_file_range(struct fs_req *rq);
 int op_syncfs(struct fs_req *rq);
-int op_poll(struct fs_req *rq);
 
 /* fs/op_ioctl.c */
 int op_ioctl(struct fs_req *rq);
@@ -72,9 +76,16 @@ int op_setlkw(struct fs_req *rq);
 int op_interrupt(struct fs_req *rq);
 
 /* Opens inode for the guest: shared by OPEN, OPENDIR, CREATE and TMPFILE (fs/op_file.c). */
-uint32_t open_reply_flags(const struct fs *fs, const struct inode *inode, bool is_dir);
+uint32_t open_reply_flags(struct fs *fs, const struct inode *inode, bool is_dir);
 /* The guest's open flags as we use them on the host: no O_CREAT, O_NOFOLLOW, O_DIRECT unless
  * allowed, O_APPEND not with a write-back cache. */
 int open_host_flags(const struct fs *fs, uint32_t guest_flags);
+/* Takes away the set-user-id bit, and set-group-id of what the group can execute. 0 or -errno. */
+int file_kill_suidgid(int fd);
+/*
+ * Opens rq->inode for this request alone, as inode_open() does. 0 and *out, with a reference: with
+ * the last one it is closed. Or -errno.
+ */
+int file_open_once(struct fs_req *rq, int flags, struct handle **out);
 
 #endif
