@@ -232,7 +232,7 @@ void handle_table_fini(struct fs *fs)
 			pthread_mutex_destroy(&t->chunks[c][i].dir_lock);
 		free(t->chunks[c]);
 	}
-	munmap((void *)t->chunks, CHUNKS * sizeof(*t->chunks));
+	munmap((void *)(uintptr_t)t->chunks, CHUNKS * sizeof(*t->chunks));
 	t->chunks = NULL;
 	pthread_mutex_destroy(&t->lock);
 }

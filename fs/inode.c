@@ -698,7 +698,7 @@ void inode_table_fini(struct fs *fs)
 	inode_fds_fini(&t->fds);
 	for (uint32_t c = 0; c < CHUNKS && t->chunks[c]; c++)
 		free(t->chunks[c]);
-	munmap((void *)t->chunks, CHUNKS * sizeof(*t->chunks));
+	munmap((void *)(uintptr_t)t->chunks, CHUNKS * sizeof(*t->chunks));
 	t->chunks = NULL;
 	for (unsigned i = 0; i < INODE_SHARDS; i++) {
 		free(t->shards[i].buckets);
