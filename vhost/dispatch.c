@@ -8,8 +8,10 @@
 #include "base/macros.h"
 #include "base/range.h"
 #include "host/log.h"
+#include "vhost/dirty.h"
 #include "vhost/regions.h"
 #include "vhost/rings.h"
+#include "vhost/transfer.h"
 
 #define PROTOCOL_BIT(name) ((uint64_t)1 << VHOST_USER_PROTOCOL_F_##name)
 
@@ -18,8 +20,15 @@ static uint64_t offered_protocol(const struct vhost *v)
 {
 	const struct device_ops *ops = v->ops;
 	uint64_t bits = PROTOCOL_BIT(MQ) | PROTOCOL_BIT(REPLY_ACK) | PROTOCOL_BIT(RESET_DEVICE) |
-			PROTOCOL_BIT(CONFIGURE_MEM_SLOTS) | PROTOCOL_BIT(STATUS);
+			PROTOCOL_BIT(CONFIGURE_MEM_SLOTS);
 
+	/*
+	 * QEMU sets status 0, which is a reset, also when it only stops a device. One whose state
+	 * can be migrated would lose it before it is saved.
+	 */
+	bits |= ops->save ? PROTOCOL_BIT(DEVICE_STATE) : PROTOCOL_BIT(STATUS);
+	if (ops->migratable)
+		bits |= PROTOCOL_BIT(LOG_SHMFD);
 	if (ops->config_size)
 		bits |= PROTOCOL_BIT(CONFIG);
 	if (ops->shm_size)
@@ -32,7 +41,8 @@ static uint64_t offered_features(const struct vhost *v)
 {
 	return v->ops->features | VIRTIO_BIT(VIRTIO_F_VERSION_1) |
 	       VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX) |
-	       VIRTIO_BIT(VHOST_USER_F_PROTOCOL_FEATURES);
+	       VIRTIO_BIT(VHOST_USER_F_PROTOCOL_FEATURES) |
+	       (v->ops->migratable ? VIRTIO_BIT(VHOST_USER_F_LOG_ALL) : 0);
 }
 
 static int reply_u64(struct vhost_msg *m, uint64_t x)
@@ -48,12 +58,22 @@ static int op_get_features(struct vhost *v, struct vhost_msg *m)
 
 static int op_set_features(struct vhost *v, struct vhost_msg *m)
 {
+	const uint64_t log = VIRTIO_BIT(VHOST_USER_F_LOG_ALL);
+	uint64_t changed = m->p.u64 ^ v->features;
+
 	if (m->p.u64 & ~offered_features(v))
 		return -EINVAL;
-	if (v->dev_started && m->p.u64 != v->features)
+	if (v->dev_started && (changed & ~log)) /* logging is switched while rings run */
 		return -EBUSY;
+	if ((changed & log) && !transfer_end(&v->transfer))
+		return VHOST_DEFER;
 	v->features = m->p.u64;
-	return 0;
+	if (changed & log) {
+		dirty_apply_all(v);
+		if (v->ops->logging)
+			v->ops->logging(v->dev, v->features & log);
+	}
+	return dirty_settled(v) ? 0 : VHOST_DEFER;
 }
 
 static int op_get_protocol_features(struct vhost *v, struct vhost_msg *m)
@@ -88,7 +108,7 @@ static int op_reset_device(struct vhost *v, struct vhost_msg *m)
 {
 	(void)m;
 	backend_close_window(&v->backend);
-	if (!rings_park_all(v))
+	if (!rings_free_device(v))
 		return VHOST_DEFER;
 	rings_reset(v);
 	v->status = 0;
@@ -167,8 +187,9 @@ static int op_get_shmem_config(struct vhost *v, struct vhost_msg *m)
 	return sizeof(*c);
 }
 
-#define ANY	(-1) /* no protocol feature needed */
-#define REPLIES 1    /* has an answer of its own, so REPLY_ACK does not apply */
+#define ANY	   (-1) /* no protocol feature needed */
+#define REPLIES	   1	/* has an answer of its own, so REPLY_ACK does not apply */
+#define REPLIES_IF 2	/* the same if its protocol feature was negotiated */
 
 /* One line for each message of the specification. Without a handler it is not offered. */
 struct op {
@@ -197,7 +218,8 @@ static const struct op ops[] = {
 	[VHOST_USER_RESET_OWNER] = { "RESET_OWNER", op_reset_device, SIZE(0), 0, 0, ANY, 0 },
 	[VHOST_USER_SET_MEM_TABLE] = { "SET_MEM_TABLE", op_set_mem_table,
 		8, sizeof(struct vhost_user_mem_table), 0, VHOST_USER_MAX_REGIONS, ANY, 0 },
-	[VHOST_USER_SET_LOG_BASE] = { "SET_LOG_BASE", NOT_OFFERED, 0 },
+	[VHOST_USER_SET_LOG_BASE] = { "SET_LOG_BASE", op_set_log_base,
+		sizeof(uint64_t), sizeof(struct vhost_user_log), 0, 1, NEEDS(LOG_SHMFD), REPLIES_IF },
 	[VHOST_USER_SET_LOG_FD] = { "SET_LOG_FD", NOT_OFFERED, 0 },
 	[VHOST_USER_SET_VRING_NUM] = { "SET_VRING_NUM", op_set_vring_num, STATE, 0, 0, ANY, 0 },
 	[VHOST_USER_SET_VRING_ADDR] = { "SET_VRING_ADDR", op_set_vring_addr,
@@ -239,8 +261,10 @@ static const struct op ops[] = {
 	[VHOST_USER_SET_STATUS] = { "SET_STATUS", op_set_status, U64, 0, 0, NEEDS(STATUS), 0 },
 	[VHOST_USER_GET_STATUS] = { "GET_STATUS", op_get_status, SIZE(0), 0, 0, NEEDS(STATUS), REPLIES },
 	[VHOST_USER_GET_SHARED_OBJECT] = { "GET_SHARED_OBJECT", NOT_OFFERED, REPLIES },
-	[VHOST_USER_SET_DEVICE_STATE_FD] = { "SET_DEVICE_STATE_FD", NOT_OFFERED, REPLIES },
-	[VHOST_USER_CHECK_DEVICE_STATE] = { "CHECK_DEVICE_STATE", NOT_OFFERED, REPLIES },
+	[VHOST_USER_SET_DEVICE_STATE_FD] = { "SET_DEVICE_STATE_FD", op_set_device_state_fd,
+		SIZE(sizeof(struct vhost_user_transfer_state)), 1, 1, NEEDS(DEVICE_STATE), REPLIES },
+	[VHOST_USER_CHECK_DEVICE_STATE] = { "CHECK_DEVICE_STATE", op_check_device_state,
+		SIZE(0), 0, 0, NEEDS(DEVICE_STATE), REPLIES },
 	[VHOST_USER_GET_SHMEM_CONFIG] = { "GET_SHMEM_CONFIG", op_get_shmem_config, SIZE(0), 0, 0, NEEDS(SHMEM), REPLIES },
 };
 /* clang-format on */
@@ -273,7 +297,7 @@ static int answer(struct vhost *v, const struct op *op, int ret)
 	bool ack = (m->hdr.flags & VHOST_USER_F_NEED_REPLY) &&
 		   (v->protocol_features & PROTOCOL_BIT(REPLY_ACK));
 
-	if (op->replies) {
+	if (op->replies == REPLIES || (op->replies == REPLIES_IF && offered(v, op))) {
 		/* An empty payload is how the specification says "no" where it says it at all. */
 		m->hdr.size = ret > 0 ? (uint32_t)ret : 0;
 	} else if (ack) {

@@ -11,6 +11,7 @@
 
 #include "base/align.h"
 #include "host/fd.h"
+#include "vhost/dirty.h"
 #include "vhost/dispatch.h"
 
 static int ring_index(const struct vhost *v, uint32_t index)
@@ -38,6 +39,13 @@ bool rings_park_all(struct vhost *v)
 	for (int i = 0; i < v->ops->num_queues; i++)
 		all = ring_park(v, i) && all;
 	return all;
+}
+
+bool rings_free_device(struct vhost *v)
+{
+	bool parked = rings_park_all(v);
+
+	return transfer_end(&v->transfer) && parked;
 }
 
 static bool want_running(const struct vhost_ring *r)
@@ -97,6 +105,7 @@ void rings_reset(struct vhost *v)
 		v->rings[i] = (struct vhost_ring){ 0 };
 		worker_set_kick(&v->workers[i], -1);
 	}
+	dirty_apply_all(v);
 	v->ops->reset(v->dev);
 }
 
@@ -109,8 +118,24 @@ int op_set_vring_num(struct vhost *v, struct vhost_msg *m)
 		return -EINVAL;
 	if (v->workers[i].state != WORKER_IDLE)
 		return num == v->rings[i].cfg.size ? 0 : -EBUSY;
+	if (!transfer_end(&v->transfer))
+		return VHOST_DEFER;
 	v->rings[i].cfg.size = num;
 	return ring_update(v, i);
+}
+
+/* Logging of the used ring may be switched by the same message while the ring runs. */
+static int set_used_log(struct vhost *v, int i, const struct vhost_user_vring_addr *a)
+{
+	struct vhost_ring *r = &v->rings[i];
+	bool on = a->flags & VHOST_USER_VRING_F_LOG;
+
+	if (on != r->log_used || (on && a->log != r->log_used_gpa)) {
+		r->log_used = on;
+		r->log_used_gpa = a->log;
+		dirty_apply(v, (unsigned)i);
+	}
+	return dirty_settled(v) ? 0 : VHOST_DEFER;
 }
 
 int op_set_vring_addr(struct vhost *v, struct vhost_msg *m)
@@ -118,15 +143,19 @@ int op_set_vring_addr(struct vhost *v, struct vhost_msg *m)
 	const struct vhost_user_vring_addr *a = &m->p.addr;
 	int i = ring_index(v, a->index);
 	struct vq_config *cfg;
+	int ret;
 
 	if (i < 0)
 		return i;
+	if (!transfer_end(&v->transfer))
+		return VHOST_DEFER;
 	cfg = &v->rings[i].cfg;
-	if (v->workers[i].state != WORKER_IDLE) /* the same again is how logging is switched */
-		return a->desc == cfg->desc_uva && a->avail == cfg->avail_uva &&
-				       a->used == cfg->used_uva
-			       ? 0
-			       : -EBUSY;
+	if (v->workers[i].state != WORKER_IDLE &&
+	    (a->desc != cfg->desc_uva || a->avail != cfg->avail_uva || a->used != cfg->used_uva))
+		return -EBUSY;
+	ret = set_used_log(v, i, a);
+	if (ret || v->workers[i].state != WORKER_IDLE)
+		return ret;
 	cfg->desc_uva = a->desc;
 	cfg->avail_uva = a->avail;
 	cfg->used_uva = a->used;
@@ -190,7 +219,7 @@ int op_set_vring_kick(struct vhost *v, struct vhost_msg *m)
 
 	if (i < 0)
 		return i;
-	if (!ring_park(v, i))
+	if (!ring_park(v, i) || !transfer_end(&v->transfer))
 		return VHOST_DEFER;
 	ret = take_fd(m, &fd);
 	if (ret) {
@@ -235,6 +264,8 @@ int op_set_vring_enable(struct vhost *v, struct vhost_msg *m)
 
 	if (i < 0 || m->p.state.num > 1)
 		return -EINVAL;
+	if (m->p.state.num && !transfer_end(&v->transfer))
+		return VHOST_DEFER;
 	v->rings[i].enabled = m->p.state.num;
 	if (m->p.state.num) {
 		v->backend.paused = false;

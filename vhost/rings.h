@@ -17,6 +17,9 @@ int op_set_vring_enable(struct vhost *v, struct vhost_msg *m);
 /* Asks all queues for their rings. True when all are here, else v->parked will tell. */
 bool rings_park_all(struct vhost *v);
 
+/* The same, and ends a transfer of the device's state: nobody else uses the device then. */
+bool rings_free_device(struct vhost *v);
+
 /* Everything about rings as it is at first, and the device told. All must be parked. */
 void rings_reset(struct vhost *v);
 

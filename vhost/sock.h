@@ -19,6 +19,8 @@ struct vhost_msg {
 		struct vhost_user_mem_table mem_table;
 		struct vhost_user_mem_reg mem_reg;
 		struct vhost_user_config config;
+		struct vhost_user_log log;
+		struct vhost_user_transfer_state transfer;
 		struct vhost_user_shmem_config shmem;
 		struct vhost_user_mmap mmap;
 		uint8_t bytes[sizeof(struct vhost_user_shmem_config)]; /* the largest */

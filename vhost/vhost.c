@@ -11,6 +11,7 @@
 #include "base/macros.h"
 #include "host/fd.h"
 #include "host/log.h"
+#include "vhost/dirty.h"
 #include "vhost/dispatch.h"
 #include "vhost/rings.h"
 
@@ -22,7 +23,7 @@ static int listen_more(struct vhost *v)
 	return ret;
 }
 
-/* All queues have let go: nothing of the connection is left. */
+/* All queues have let go, and nobody else uses the device: nothing of the connection is left. */
 static void conn_finish(struct vhost *v)
 {
 	backend_detach(&v->backend);
@@ -31,6 +32,8 @@ static void conn_finish(struct vhost *v)
 		vq_set_call(&v->workers[i].vq, -1);
 		vq_set_err(&v->workers[i].vq, -1);
 	}
+	dirty_forget(v);
+	transfer_forget(&v->transfer);
 	mem_put(v->mem);
 	v->mem = NULL;
 	vhost_sock_close(&v->sock);
@@ -57,7 +60,7 @@ static void conn_close(struct vhost *v)
 		loop_del(v->loop, &v->main);
 	v->deferred = false;
 	backend_close_window(&v->backend);
-	if (rings_park_all(v))
+	if (rings_free_device(v))
 		conn_finish(v);
 }
 
@@ -111,7 +114,7 @@ static void parked_ready(struct loop_source *src, uint32_t events)
 	(void)events;
 	fd_drain(src->fd);
 	if (v->closing) {
-		if (rings_park_all(v))
+		if (rings_free_device(v))
 			conn_finish(v);
 	} else if (v->deferred) {
 		handle(v);
@@ -286,6 +289,8 @@ int vhost_init(struct vhost *v, struct loop *loop, const char *name, const struc
 		ret = backend_init(&v->backend, loop, name);
 	for (unsigned i = 0; !ret && i < ops->num_queues; i++)
 		ret = worker_init(&v->workers[i], i, name, ops, dev, v->parked.fd);
+	if (!ret && ops->save)
+		ret = transfer_init(&v->transfer, name, ops, dev, v->parked.fd);
 	loop->before_wait = before_wait;
 	loop->ctx = v;
 	return ret;
@@ -297,6 +302,8 @@ void vhost_fini(struct vhost *v)
 		backend_fini(&v->backend);
 	for (unsigned i = 0; i < v->ops->num_queues; i++)
 		worker_fini(&v->workers[i]);
+	transfer_fini(&v->transfer);
+	dirty_put(v->log);
 	mem_put(v->mem);
 	vhost_sock_close(&v->sock);
 	if (v->waiting.fd >= 0) {

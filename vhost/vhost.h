@@ -17,6 +17,7 @@
 #include "vhost/backend.h"
 #include "vhost/peer.h"
 #include "vhost/sock.h"
+#include "vhost/transfer.h"
 #include "vhost/worker.h"
 #include "virtio/device.h"
 
@@ -30,6 +31,8 @@ struct vhost_ring {
 	bool enabled;
 	bool left;	  /* GET_VRING_BASE came, and no reset since */
 	uint16_t left_at; /* what we answered */
+	bool log_used;	  /* VHOST_USER_VRING_F_LOG */
+	uint64_t log_used_gpa;
 };
 
 struct vhost {
@@ -60,6 +63,8 @@ struct vhost {
 
 	struct backend backend;
 	struct mem_table *mem;
+	struct dirty_log *log; /* of SET_LOG_BASE, or NULL */
+	struct transfer transfer;
 	uint64_t features; /* acknowledged virtio features */
 	uint64_t protocol_features;
 	bool dev_started;

@@ -125,9 +125,10 @@ struct device_ops {
 
 	/*
 	 * Migration of what the device knows, such as open files; both NULL if there is nothing.
-	 * On the transport's state thread, while no queue runs; no other function of the device is
-	 * called before they return. 0 or -errno, which the front end hears as "failed". A put or
-	 * get that fails (-ECANCELED: the front end wants something else) should end them soon.
+	 * On the transport's state thread, while no queue runs; no other function of the device but
+	 * config_read is called before they return. 0 or -errno, which the front end hears as
+	 * "failed". A put or get that fails (-ECANCELED: the front end wants something else) should
+	 * end them soon.
 	 *
 	 * load() replaces what the device had; one that fails leaves it as reset() does. It must
 	 * take state_get() == -ENODATA as the end, and trust nothing it gets.

@@ -100,13 +100,16 @@ _Static_assert(sizeof(struct vhost_user_hdr) == 12, "vhost_user_hdr size");
 #define VHOST_USER_PROTOCOL_F_GPA_ADDRESSES	      21
 #define VHOST_USER_PROTOCOL_F_SHMEM		      22
 
-/* Feature bit that vhost-user takes from the device's range; never seen by a guest. */
+/* Feature bits that vhost-user takes from the device's range; never seen by a guest. */
+#define VHOST_USER_F_LOG_ALL	       26
 #define VHOST_USER_F_PROTOCOL_FEATURES 30
 
 #define VHOST_USER_MAX_FDS     8u
 #define VHOST_USER_MAX_REGIONS 8u   /* of SET_MEM_TABLE */
 #define VHOST_USER_CONFIG_MAX  256u /* bytes of device configuration in one message */
 #define VHOST_USER_MAX_SHMEM   256u /* shared-memory region ids */
+
+#define VHOST_USER_VRING_F_LOG 1u /* vring_addr.flags: log writes to the used ring, at log */
 
 #define VHOST_USER_VRING_IDX_MASK  0xffu
 #define VHOST_USER_VRING_NOFD_MASK 0x100u
@@ -126,6 +129,26 @@ struct vhost_user_vring_addr {
 	uint64_t log; /* guest-physical */
 };
 _Static_assert(sizeof(struct vhost_user_vring_addr) == 40, "vring_addr size");
+
+struct vhost_user_log {
+	uint64_t mmap_size;
+	uint64_t mmap_offset;
+};
+_Static_assert(sizeof(struct vhost_user_log) == 16, "log size");
+
+#define VHOST_USER_STATE_SAVE	 0u
+#define VHOST_USER_STATE_LOAD	 1u
+#define VHOST_USER_STATE_STOPPED 0u
+
+struct vhost_user_transfer_state {
+	uint32_t direction; /* VHOST_USER_STATE_SAVE, _LOAD */
+	uint32_t phase;	    /* VHOST_USER_STATE_STOPPED */
+};
+_Static_assert(sizeof(struct vhost_user_transfer_state) == 8, "transfer_state size");
+
+/* The answer to SET_DEVICE_STATE_FD: an error number, and whether a descriptor comes with it. */
+#define VHOST_USER_STATE_FD_ERROR 0xffu
+#define VHOST_USER_STATE_FD_NONE  0x100u
 
 struct vhost_user_region {
 	uint64_t gpa;

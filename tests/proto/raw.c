@@ -92,6 +92,7 @@ void raw_fill(const struct raw *r, uint32_t request, struct front_msg *m)
 	case VHOST_USER_GET_MAX_MEM_SLOTS:
 	case VHOST_USER_GET_STATUS:
 	case VHOST_USER_GET_SHMEM_CONFIG:
+	case VHOST_USER_CHECK_DEVICE_STATE:
 		m->hdr.size = 0;
 		break;
 	case VHOST_USER_SET_FEATURES:
@@ -133,6 +134,7 @@ void raw_fill(const struct raw *r, uint32_t request, struct front_msg *m)
 	case VHOST_USER_SET_VRING_KICK:
 	case VHOST_USER_SET_VRING_CALL:
 	case VHOST_USER_SET_VRING_ERR:
+	case VHOST_USER_SET_DEVICE_STATE_FD:
 		fill_event(r, m);
 		break;
 	case VHOST_USER_SET_BACKEND_REQ_FD:

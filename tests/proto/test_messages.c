@@ -59,7 +59,7 @@ static const struct row {
 	ROW(GET_SHMEM_CONFIG, RAW_REPLY, 0x808, 0, 0, 0, 0, 22, RAW_EMPTY),
 #define NOT_OFFERED(name, answer) ROW(name, answer, 0, 0, 0x808, 0, 8, NO_BIT, 0)
 	/* not offered, acknowledged if asked */
-	NOT_OFFERED(SET_LOG_BASE, RAW_NACK),
+	ROW(SET_LOG_BASE, RAW_NACK, 8, 8, 16, 0, 1, NO_BIT, 0), /* test_migration.c offers it */
 	NOT_OFFERED(SET_LOG_FD, RAW_NACK),
 	NOT_OFFERED(SEND_RARP, RAW_NACK),
 	NOT_OFFERED(NET_SET_MTU, RAW_NACK),
@@ -76,8 +76,8 @@ static const struct row {
 	NOT_OFFERED(POSTCOPY_END, RAW_EMPTY),
 	NOT_OFFERED(GET_INFLIGHT_FD, RAW_EMPTY),
 	NOT_OFFERED(GET_SHARED_OBJECT, RAW_EMPTY),
-	NOT_OFFERED(SET_DEVICE_STATE_FD, RAW_EMPTY),
-	NOT_OFFERED(CHECK_DEVICE_STATE, RAW_EMPTY),
+	ROW(SET_DEVICE_STATE_FD, RAW_EMPTY, 0, 8, 8, 1, 1, NO_BIT, 0),
+	ROW(CHECK_DEVICE_STATE, RAW_EMPTY, 0, 0, 0, 0, 0, NO_BIT, 0),
 	/* not in the specification */
 	{ 0, "0", RAW_NACK, 0, 0, 0x808, 0, 8, NO_BIT, 0 },
 	{ 45, "45", RAW_NACK, 0, 0, 0x808, 0, 8, NO_BIT, 0 },
