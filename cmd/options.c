@@ -159,6 +159,11 @@ static bool takes_value(const struct option_def *def)
 	       def->kind != OPTION_ENUM_FIRST;
 }
 
+static bool needs_value(const struct option_def *def)
+{
+	return takes_value(def) && def->kind != OPTION_ENUM_OPT;
+}
+
 /* "--", "-" for a single letter, or "-o " for one of the table subs. */
 static const char *dashes(const struct command *cmd, const struct option_def *def)
 {
@@ -192,7 +197,7 @@ static int set_value(const struct option_def *def, void *cfg, const char *value)
 {
 	void *at = (char *)cfg + def->offset;
 
-	assert(value || !takes_value(def) || def->kind == OPTION_ENUM_OPT);
+	assert(value || !needs_value(def));
 	switch (def->kind) {
 	case OPTION_FLAG:
 	case OPTION_CLEAR:
@@ -291,7 +296,9 @@ static int parse_subs(const struct command *cmd, char *list, void *cfg)
 		def = find_option(cmd->subs, cmd->n_subs, name, strlen(name));
 		if (!def)
 			return unknown_option(cmd, name, cmd->subs, cmd->n_subs, "-o ");
-		if (!value == takes_value(def) || set_value(def, cfg, value))
+		if (value ? !takes_value(def) : needs_value(def))
+			return complain(cmd, def, value);
+		if (set_value(def, cfg, value))
 			return complain(cmd, def, value);
 	}
 	return 0;
@@ -326,7 +333,7 @@ static int parse_one(const struct command *cmd, int argc, char **argv, int i, vo
 	if (!takes_value(def)) {
 		if (value)
 			return complain(cmd, def, value);
-	} else if (!value && def->kind != OPTION_ENUM_OPT) {
+	} else if (!value && needs_value(def)) {
 		if (++i == argc)
 			return complain(cmd, def, NULL);
 		value = argv[i];
