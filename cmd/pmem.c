@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "cmd/listen.h"
 #include "cmd/sandbox.h"
 #include "host/fd.h"
+#include "host/lines.h"
 #include "host/log.h"
 #include "pmem/device.h"
 #include "vhost/vhost.h"
@@ -97,20 +97,6 @@ struct daemon {
 	int control_fd;
 };
 
-static void add_line(char *buf, size_t len, size_t *used, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-
-static void add_line(char *buf, size_t len, size_t *used, const char *fmt, ...)
-{
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vsnprintf(buf + *used, len - *used, fmt, ap);
-	va_end(ap);
-	*used = MIN(*used + (size_t)MAX(n, 0), len - 1);
-}
-
 /* The answer of the control socket. docs/protocol.md lists the keys. */
 static size_t report(void *ctx, char *buf, size_t len)
 {
@@ -136,13 +122,15 @@ static size_t report(void *ctx, char *buf, size_t len)
 		{ "notifications", d->vhost.workers[0].vq.notified },
 		{ "latched_errno", (uint64_t)latch_error(&d->latch) },
 	};
-	size_t used = 0;
+	struct lines l = { .buf = buf, .len = len };
 
-	add_line(buf, len, &used, "device pmem\nimage %s\nkind %s\nmapping %s\n", d->img.path,
-		 d->img.kind, pmem_state_name(&d->pmem));
+	lines_add(&l, "device pmem");
+	lines_add(&l, "image %s", d->img.path);
+	lines_add(&l, "kind %s", d->img.kind);
+	lines_add(&l, "mapping %s", pmem_state_name(&d->pmem));
 	for (size_t i = 0; i < ARRAY_SIZE(counters); i++)
-		add_line(buf, len, &used, "%s %" PRIu64 "\n", counters[i].key, counters[i].value);
-	return used;
+		lines_add(&l, "%s %" PRIu64, counters[i].key, counters[i].value);
+	return l.used;
 }
 
 static int sync_image(void *ctx)
