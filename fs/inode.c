@@ -13,6 +13,7 @@
 #include "base/macros.h"
 #include "fs/fs.h"
 #include "fs/inode_fd.h"
+#include "fs/name.h"
 #include "host/fd.h"
 
 const int fs_inode_syscalls[] = { SCMP_SYS(statx), SCMP_SYS(name_to_handle_at), SCMP_SYS(openat),
@@ -458,14 +459,22 @@ err_fd:
 	return ret;
 }
 
+/* An O_PATH descriptor of what is open as fd, which may have no name; or, with -1, of name. */
+static int open_path(int pfd, const char *name, int fd)
+{
+	if (fd >= 0)
+		return openat(AT_FDCWD, fd_name(fd).s, O_PATH | O_CLOEXEC);
+	return openat(pfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+}
+
 /*
  * Without handles: the descriptor comes first, and its numbers are what counts. id->mount's
- * reference is taken.
+ * reference is taken. made: an open descriptor of the file, borrowed, or -1.
  */
-static int add_pinned(struct fs *fs, struct identity *id, int pfd, const char *name, uint8_t flags,
-		      struct statx *st, struct inode **out)
+static int add_pinned(struct fs *fs, struct identity *id, int pfd, const char *name, int made,
+		      uint8_t flags, struct statx *st, struct inode **out)
 {
-	int fd = openat(pfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	int fd = open_path(pfd, name, made);
 	uint32_t mount = id->mount;
 	int ret = fd < 0 ? -errno : 0;
 
@@ -499,7 +508,7 @@ static int identify(struct fs *fs, struct identity *id, int pfd, const char *nam
 	int ret;
 
 	if (!mount_at(fs, id->mount)->handles)
-		return add_pinned(fs, id, pfd, name, flags, st, out);
+		return add_pinned(fs, id, pfd, name, fd, flags, st, out);
 	ret = fd >= 0 ? get_handle(fd, "", &h) : get_handle(pfd, name, &h);
 	if (ret) {
 		mount_put(fs, id->mount);
