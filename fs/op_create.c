@@ -422,10 +422,14 @@ static int create_or_open(struct making *m, int flags, const struct fuse_create_
 	return ret;
 }
 
-/* The host's flags of the guest's, without those that say what is made. */
+/*
+ * The host's flags of the guest's, without those that say what is made. O_NOFOLLOW is for names
+ * only: a file that is there already is opened through its link in /proc.
+ */
 static int file_flags(const struct fs_req *rq, uint32_t guest_flags)
 {
-	return open_host_flags(rq->fs, guest_flags) & ~(O_CREAT | O_EXCL | O_TMPFILE | O_PATH);
+	return open_host_flags(rq->fs, guest_flags) &
+	       ~(O_CREAT | O_EXCL | O_TMPFILE | O_PATH | O_NOFOLLOW);
 }
 
 int op_create(struct fs_req *rq)
