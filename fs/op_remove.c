@@ -9,7 +9,9 @@
 #include "fs/ops.h"
 #include "fs/seccomp.h"
 
-const int fs_op_remove_syscalls[] = { SCMP_SYS(unlinkat), SCMP_SYS(renameat2), SYSCALLS_END };
+/* libc's renameat2() calls renameat() if it has no flags. */
+const int fs_op_remove_syscalls[] = { SCMP_SYS(unlinkat), SCMP_SYS(renameat), SCMP_SYS(renameat2),
+				      SYSCALLS_END };
 
 #define RENAME_KNOWN ((uint32_t)(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT))
 
