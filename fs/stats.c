@@ -10,20 +10,30 @@
 #define FIRST_BIT 8u
 
 /* One writer: no read-modify-write is needed. */
-static void add_one(_Atomic uint64_t *n)
+static void add(_Atomic uint64_t *n, uint64_t more)
 {
-	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1,
+	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + more,
 			      memory_order_relaxed);
 }
 
 void stats_popped(struct queue_stats *s)
 {
-	add_one(&s->popped);
+	add(&s->popped, 1);
 }
 
-uint64_t stats_begin(const struct queue_stats *s)
+uint64_t stats_begin(struct queue_stats *s)
 {
-	return atomic_load_explicit(&s->watched, memory_order_relaxed) ? clock_ns() : 0;
+	uint64_t until = atomic_load_explicit(&s->watched_until, memory_order_relaxed);
+	uint64_t now;
+
+	if (!until)
+		return 0;
+	now = clock_ns();
+	if (now < until)
+		return now;
+	/* Nobody has asked for a while. If somebody does just now, this fails. */
+	atomic_compare_exchange_strong(&s->watched_until, &until, 0);
+	return 0;
 }
 
 uint64_t stats_bucket_ns(unsigned b)
@@ -45,30 +55,41 @@ static unsigned bucket_of(uint64_t ns)
 void stats_end(struct queue_stats *s, uint32_t opcode, uint64_t started, int err)
 {
 	struct stats_latency *l;
+	uint64_t ns;
 
 	if (opcode >= STATS_OPCODES)
 		opcode = 0; /* which no request has */
-	add_one(&s->answered);
-	add_one(&s->ops[opcode].count);
+	add(&s->answered, 1);
+	add(&s->ops[opcode].count, 1);
 	if (err)
-		add_one(&s->ops[opcode].errors);
+		add(&s->ops[opcode].errors, 1);
 	if (!started)
 		return;
 	l = atomic_load_explicit(&s->latency, memory_order_acquire);
-	if (l)
-		add_one(&l->n[opcode][bucket_of(clock_ns() - started)]);
+	if (!l)
+		return;
+	ns = clock_ns() - started;
+	add(&l->n[opcode][bucket_of(ns)], 1);
+	add(&l->sum_ns[opcode], ns);
 }
 
-void stats_watch(struct queue_stats *s, bool on)
+void stats_dropped(struct queue_stats *s)
 {
-	if (on && !s->latency)
+	atomic_fetch_add_explicit(&s->dropped, 1, memory_order_relaxed);
+}
+
+void stats_watch(struct queue_stats *s, uint64_t until)
+{
+	if (!s->latency)
 		atomic_store_explicit(&s->latency, calloc(1, sizeof(*s->latency)),
 				      memory_order_release);
-	s->watched = on && s->latency;
+	if (s->latency)
+		atomic_store(&s->watched_until, until);
 }
 
 void stats_free(struct queue_stats *s)
 {
+	s->watched_until = 0;
 	free(s->latency);
 	s->latency = NULL;
 }
