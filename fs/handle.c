@@ -2,14 +2,14 @@
 #include "fs/handle.h"
 
 #include <errno.h>
-#include <seccomp.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
 #include "fs/fs.h"
+#include "fs/seccomp.h"
 #include "host/fd.h"
 
-const int fs_handle_syscalls[] = { SCMP_SYS(close), -1 };
+const int fs_handle_syscalls[] = { SCMP_SYS(close), SYSCALLS_END };
 
 #define REFS(ref) ((uint32_t)(ref))
 #define CHUNKS	  (HANDLE_MAX / HANDLE_CHUNK)

@@ -1,45 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The table of inodes and how a name becomes one of them. Descriptors are in fs/inode_fd.c. */
+/* The table of inodes: places, references, forgetting. fs/inode_find.c fills it. */
 #include "fs/inode.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <seccomp.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "base/macros.h"
 #include "fs/fs.h"
 #include "fs/inode_fd.h"
-#include "fs/name.h"
-#include "host/fd.h"
-
-const int fs_inode_syscalls[] = { SCMP_SYS(statx), SCMP_SYS(name_to_handle_at), SCMP_SYS(openat),
-				  SCMP_SYS(close), -1 };
+#include "fs/inode_table.h"
 
 #define REFS(ref)     ((uint32_t)(ref))
 #define CHUNKS	      (INODE_MAX / INODE_CHUNK)
 #define BUCKETS_FIRST 64u
-#define YOUNG_NS      50000000 /* more than any clock of a file system is coarse */
-#define UNKNOWN_BTIME INT64_MIN
-
-/* What tells one file from another, as far as it is known. */
-struct identity {
-	uint64_t ino;
-	uint32_t mount;
-	int64_t btime_ns;
-	uint16_t type;
-	bool young;
-};
-
-struct handle_buf {
-	union {
-		struct file_handle fh;
-		char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
-	};
-};
 
 /* --- places --- */
 
@@ -67,7 +41,7 @@ int inode_table_init(struct inode_table *t, uint64_t max_fds)
 	return ret ? ret : inode_fds_init(&t->fds, max_fds);
 }
 
-static struct inode *at(const struct inode_table *t, uint32_t index)
+struct inode *inode_at(const struct inode_table *t, uint32_t index)
 {
 	struct inode *chunk = atomic_load_explicit(&t->chunks[index / INODE_CHUNK],
 						   memory_order_acquire);
@@ -90,18 +64,18 @@ static struct inode *next_place(struct inode_table *t)
 		atomic_store_explicit(&t->chunks[index / INODE_CHUNK], chunk, memory_order_release);
 	}
 	t->used++;
-	at(t, index)->index = index;
-	return at(t, index);
+	inode_at(t, index)->index = index;
+	return inode_at(t, index);
 }
 
 /* A free place: no references, and the generation that its next inode will have. */
-static struct inode *place_new(struct inode_table *t)
+struct inode *inode_place_new(struct inode_table *t)
 {
 	struct inode *i;
 
 	pthread_mutex_lock(&t->alloc_lock);
 	if (t->free) {
-		i = at(t, t->free);
+		i = inode_at(t, t->free);
 		t->free = i->next;
 	} else {
 		i = next_place(t);
@@ -110,7 +84,7 @@ static struct inode *place_new(struct inode_table *t)
 	return i;
 }
 
-static void place_free(struct inode_table *t, struct inode *i)
+void inode_place_free(struct inode_table *t, struct inode *i)
 {
 	pthread_mutex_lock(&t->alloc_lock);
 	i->next = t->free;
@@ -119,7 +93,7 @@ static void place_free(struct inode_table *t, struct inode *i)
 }
 
 /* The place itself, wherever it is: index, generation and nothing else. */
-static struct inode *place_take(struct inode_table *t, uint32_t index, uint32_t gen)
+struct inode *inode_place_take(struct inode_table *t, uint32_t index, uint32_t gen)
 {
 	struct inode *i = NULL;
 
@@ -138,7 +112,7 @@ static struct inode *place_take(struct inode_table *t, uint32_t index, uint32_t 
 /* --- references --- */
 
 /* One more reference, unless there is none, or, with gen, it is not of that generation. */
-static bool try_ref(struct inode *i, const uint32_t *gen)
+bool inode_try_ref(struct inode *i, const uint32_t *gen)
 {
 	uint64_t ref = atomic_load_explicit(&i->ref, memory_order_relaxed);
 
@@ -157,8 +131,8 @@ struct inode *inode_get(struct fs *fs, uint64_t nodeid)
 
 	if (!index || index >= INODE_MAX)
 		return NULL;
-	i = at(&fs->inodes, index);
-	return i && try_ref(i, &gen) ? i : NULL;
+	i = inode_at(&fs->inodes, index);
+	return i && inode_try_ref(i, &gen) ? i : NULL;
 }
 
 struct inode *inode_ref(struct inode *i)
@@ -167,24 +141,19 @@ struct inode *inode_ref(struct inode *i)
 	return i;
 }
 
-static const uint8_t *handle_bytes(const struct inode *i)
-{
-	return i->handle_len > INODE_HANDLE_INLINE ? i->h.long_handle : i->h.handle;
-}
-
-static uint32_t hash_of(uint64_t ino, uint32_t mount)
+uint32_t inode_hash(uint64_t ino, uint32_t mount)
 {
 	uint64_t h = (ino ^ (uint64_t)mount << 40) * 0x9e3779b97f4a7c15u;
 
 	return (uint32_t)(h >> 32);
 }
 
-static struct inode_shard *shard_of(struct inode_table *t, uint32_t hash)
+struct inode_shard *inode_shard_of(struct inode_table *t, uint32_t hash)
 {
 	return &t->shards[hash % INODE_SHARDS];
 }
 
-static uint32_t *bucket_of(const struct inode_shard *s, uint32_t hash)
+uint32_t *inode_bucket_of(const struct inode_shard *s, uint32_t hash)
 {
 	return &s->buckets[hash / INODE_SHARDS & s->mask];
 }
@@ -204,22 +173,22 @@ static void release_parts(struct fs *fs, struct inode *i)
 static void inode_free(struct fs *fs, struct inode *i)
 {
 	struct inode_table *t = &fs->inodes;
-	uint32_t hash = hash_of(i->ino, i->mount);
-	struct inode_shard *s = shard_of(t, hash);
+	uint32_t hash = inode_hash(i->ino, i->mount);
+	struct inode_shard *s = inode_shard_of(t, hash);
 	uint64_t gen = (i->ref >> 32) + 1;
 	uint32_t *link;
 
 	pthread_mutex_lock(&s->lock);
-	link = bucket_of(s, hash);
+	link = inode_bucket_of(s, hash);
 	while (*link != i->index)
-		link = &at(t, *link)->next;
+		link = &inode_at(t, *link)->next;
 	*link = i->next;
 	s->count--;
 	pthread_mutex_unlock(&s->lock);
 	release_parts(fs, i);
 	atomic_fetch_sub_explicit(&t->count, 1, memory_order_relaxed);
 	atomic_store_explicit(&i->ref, gen << 32, memory_order_relaxed);
-	place_free(t, i);
+	inode_place_free(t, i);
 }
 
 void inode_put(struct fs *fs, struct inode *i)
@@ -228,355 +197,11 @@ void inode_put(struct fs *fs, struct inode *i)
 		inode_free(fs, i);
 }
 
-/* --- identity --- */
-
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME_COARSE, &t);
-	return t.tv_sec * (int64_t)NS_PER_S + t.tv_nsec;
-}
-
-static void identity_of(struct identity *id, const struct statx *st, uint32_t mount, bool local)
-{
-	bool known = local && st->stx_mask & STATX_BTIME;
-
-	id->ino = st->stx_ino;
-	id->mount = mount;
-	id->type = st->stx_mode & S_IFMT;
-	id->btime_ns = known ? st->stx_btime.tv_sec * (int64_t)NS_PER_S + st->stx_btime.tv_nsec
-			     : UNKNOWN_BTIME;
-	id->young = !known || id->btime_ns > now_ns() - YOUNG_NS;
-}
-
-static int get_handle(int fd, const char *name, struct handle_buf *b)
-{
-	int mnt_id;
-
-	b->fh.handle_bytes = MAX_HANDLE_SZ;
-	if (name_to_handle_at(fd, name, &b->fh, &mnt_id, *name ? 0 : AT_EMPTY_PATH) < 0)
-		return -errno;
-	return 0;
-}
-
-static bool same_handle(const struct inode *i, const struct handle_buf *b)
-{
-	return i->handle_len == b->fh.handle_bytes && i->handle_type == b->fh.handle_type &&
-	       !memcmp(handle_bytes(i), b->fh.f_handle, i->handle_len);
-}
-
-/* Do numbers and time of birth alone say that i is the file with that identity? */
-static bool sure(const struct inode *i, const struct identity *id)
-{
-	if (i->flags & INODE_PINNED)
-		return true; /* the open descriptor keeps the number from being used again */
-	return !(i->flags & INODE_YOUNG) && id->btime_ns != UNKNOWN_BTIME &&
-	       i->btime_ns == id->btime_ns && i->type == id->type;
-}
-
-/*
- * Under the shard's lock: the inode of that identity, with one more lookup counted and the
- * reference that goes with the first; or NULL. h: its handle, if it was asked for.
- */
-static struct inode *find_locked(struct inode_table *t, struct inode_shard *s, uint32_t hash,
-				 const struct identity *id, const struct handle_buf *h)
-{
-	for (uint32_t n = *bucket_of(s, hash); n;) {
-		struct inode *i = at(t, n);
-
-		n = i->next;
-		if (i->ino != id->ino || i->mount != id->mount)
-			continue;
-		if (!(h && i->handle_len ? same_handle(i, h) : sure(i, id)))
-			continue;
-		if (!try_ref(i, NULL))
-			continue; /* it is on its way out */
-		if (h && !id->young)
-			i->flags &= (uint8_t)~INODE_YOUNG;
-		if (i->nlookup++)
-			atomic_fetch_sub_explicit(&i->ref, 1, memory_order_relaxed);
-		return i;
-	}
-	return NULL;
-}
-
-static struct inode *find(struct inode_table *t, const struct identity *id,
-			  const struct handle_buf *h)
-{
-	uint32_t hash = hash_of(id->ino, id->mount);
-	struct inode_shard *s = shard_of(t, hash);
-	struct inode *i;
-
-	pthread_mutex_lock(&s->lock);
-	i = find_locked(t, s, hash, id, h);
-	pthread_mutex_unlock(&s->lock);
-	return i;
-}
-
-/* --- new ones --- */
-
-/* Under the shard's lock. Without memory the chains get longer, that is all. */
-static void grow(struct inode_table *t, struct inode_shard *s)
-{
-	uint32_t n = 2 * (s->mask + 1);
-	uint32_t *former = s->buckets;
-	uint32_t *buckets = calloc(n, sizeof(*buckets));
-
-	if (!buckets)
-		return;
-	s->buckets = buckets;
-	for (uint32_t b = 0; b < n / 2; b++) {
-		uint32_t next;
-
-		for (uint32_t k = former[b]; k; k = next) {
-			struct inode *i = at(t, k);
-			uint32_t hash = hash_of(i->ino, i->mount);
-			uint32_t *head = &buckets[hash / INODE_SHARDS & (n - 1)];
-
-			next = i->next;
-			i->next = *head;
-			*head = k;
-		}
-	}
-	s->mask = n - 1;
-	free(former);
-}
-
-/* Puts i, complete and with nlookup and references set, into the hash; or finds that it is there.
- */
-static struct inode *insert(struct inode_table *t, struct inode *i, const struct identity *id,
-			    const struct handle_buf *h, uint32_t refs)
-{
-	uint32_t hash = hash_of(id->ino, id->mount);
-	struct inode_shard *s = shard_of(t, hash);
-	struct inode *there;
-	uint32_t *bucket;
-
-	pthread_mutex_lock(&s->lock);
-	there = refs == 1 ? find_locked(t, s, hash, id, h) : NULL;
-	if (!there) {
-		if (s->count++ > s->mask)
-			grow(t, s);
-		bucket = bucket_of(s, hash);
-		i->next = *bucket;
-		*bucket = i->index;
-		atomic_fetch_add_explicit(&t->count, 1, memory_order_relaxed);
-		atomic_fetch_add_explicit(&i->ref, refs, memory_order_release);
-	}
-	pthread_mutex_unlock(&s->lock);
-	return there;
-}
-
-static int set_handle(struct inode *i, const struct handle_buf *h)
-{
-	uint8_t *to = i->h.handle;
-
-	if (h->fh.handle_bytes > INODE_HANDLE_INLINE) {
-		to = malloc(h->fh.handle_bytes);
-		if (!to)
-			return -ENOMEM;
-		i->h.long_handle = to;
-	}
-	i->handle_len = (uint8_t)h->fh.handle_bytes;
-	i->handle_type = h->fh.handle_type;
-	memcpy(to, h->fh.f_handle, i->handle_len);
-	return 0;
-}
-
-static void set_identity(struct inode *i, const struct identity *id, uint8_t flags)
-{
-	i->ino = id->ino;
-	i->mount = id->mount;
-	i->btime_ns = id->btime_ns;
-	i->type = id->type;
-	i->flags = (uint8_t)(flags | (id->young ? INODE_YOUNG : 0));
-	i->locks = NULL;
-	i->handle_len = 0;
-}
-
-/*
- * An inode that is known by its handle. Takes the reference to the mount that id has. Returns it,
- * or the one that somebody else has made meanwhile, with a lookup counted.
- */
-static int add_by_handle(struct fs *fs, const struct identity *id, const struct handle_buf *h,
-			 uint8_t flags, struct inode **out)
-{
-	struct inode *i = place_new(&fs->inodes), *there;
-	int ret = -ENOMEM;
-
-	if (!i)
-		goto err_mount;
-	set_identity(i, id, flags);
-	i->nlookup = 1;
-	ret = set_handle(i, h);
-	if (ret)
-		goto err_place;
-	there = insert(&fs->inodes, i, id, h, 1);
-	*out = there ? there : i;
-	if (!there)
-		return 0;
-	ret = 0;
-	if (i->handle_len > INODE_HANDLE_INLINE)
-		free(i->h.long_handle);
-err_place:
-	i->handle_len = 0;
-	place_free(&fs->inodes, i);
-err_mount:
-	mount_put(fs, id->mount);
-	return ret;
-}
-
-/* An inode that is known by its open descriptor, which is taken in every case. The same otherwise.
- */
-static int add_by_fd(struct fs *fs, const struct identity *id, int fd, uint8_t flags,
-		     struct inode **out)
-{
-	struct inode *i, *there;
-	int ret = inode_fd_reserve(fs);
-
-	if (ret)
-		goto err_fd;
-	ret = -ENOMEM;
-	i = place_new(&fs->inodes);
-	if (!i)
-		goto err_reserved;
-	set_identity(i, id, flags | INODE_PINNED | INODE_VERIFIED);
-	i->nlookup = 1;
-	inode_fd_set(i, fd);
-	there = insert(&fs->inodes, i, id, NULL, 1);
-	*out = there ? there : i;
-	if (!there)
-		return 0;
-	ret = 0;
-	i->fd = 0;
-	place_free(&fs->inodes, i);
-err_reserved:
-	inode_fd_unreserve(fs);
-err_fd:
-	fd_close(&fd);
-	mount_put(fs, id->mount);
-	return ret;
-}
-
-/* An O_PATH descriptor of what is open as fd, which may have no name; or, with -1, of name. */
-static int open_path(int pfd, const char *name, int fd)
-{
-	if (fd >= 0)
-		return openat(AT_FDCWD, fd_name(fd).s, O_PATH | O_CLOEXEC);
-	return openat(pfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-}
-
-/*
- * Without handles: the descriptor comes first, and its numbers are what counts. id->mount's
- * reference is taken. made: an open descriptor of the file, borrowed, or -1.
- */
-static int add_pinned(struct fs *fs, struct identity *id, int pfd, const char *name, int made,
-		      uint8_t flags, struct statx *st, struct inode **out)
-{
-	int fd = open_path(pfd, name, made);
-	uint32_t mount = id->mount;
-	int ret = fd < 0 ? -errno : 0;
-
-	if (!ret && statx(fd, "", AT_EMPTY_PATH, FS_STATX_MASK, st) < 0)
-		ret = -errno;
-	if (!ret) {
-		ret = mount_find(fs, mount, fd, "", st);
-		if (ret >= 0) {
-			identity_of(id, st, (uint32_t)ret, mount_at(fs, (uint32_t)ret)->local);
-			ret = 0;
-		}
-	}
-	mount_put(fs, mount);
-	if (ret) {
-		fd_close(&fd);
-		return ret;
-	}
-	*out = find(&fs->inodes, id, NULL);
-	if (!*out)
-		return add_by_fd(fs, id, fd, flags, out);
-	fd_close(&fd);
-	mount_put(fs, id->mount);
-	return 0;
-}
-
-/* The inode of name, whose numbers are in st, and which is not known by these alone. */
-static int identify(struct fs *fs, struct identity *id, int pfd, const char *name, int fd,
-		    uint8_t flags, struct statx *st, struct inode **out)
-{
-	struct handle_buf h;
-	int ret;
-
-	if (!mount_at(fs, id->mount)->handles)
-		return add_pinned(fs, id, pfd, name, fd, flags, st, out);
-	ret = fd >= 0 ? get_handle(fd, "", &h) : get_handle(pfd, name, &h);
-	if (ret) {
-		mount_put(fs, id->mount);
-		/* A file system that has handles for some files only, or we lost a race. */
-		return ret == -EOVERFLOW ? -EOPNOTSUPP : ret;
-	}
-	*out = find(&fs->inodes, id, &h);
-	if (!*out)
-		return add_by_handle(fs, id, &h, flags, out);
-	mount_put(fs, id->mount);
-	return 0;
-}
-
-static int start_identity(struct fs *fs, const struct inode *parent, int pfd, const char *name,
-			  const struct statx *st, struct identity *id, uint8_t *flags)
-{
-	int mount = mount_find(fs, parent->mount, pfd, name, st);
-
-	if (mount < 0)
-		return mount;
-	identity_of(id, st, (uint32_t)mount, mount_at(fs, (uint32_t)mount)->local);
-	*flags = id->mount != parent->mount && S_ISDIR(st->stx_mode) ? INODE_SUBMOUNT : 0;
-	return 0;
-}
-
-int inode_lookup(struct fs *fs, const struct inode *parent, int pfd, const char *name,
-		 struct statx *st, struct inode **out)
-{
-	struct identity id;
-	uint8_t flags;
-	int ret;
-
-	if (statx(pfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, FS_STATX_MASK, st) < 0)
-		return -errno;
-	ret = start_identity(fs, parent, pfd, name, st, &id, &flags);
-	if (ret)
-		return ret;
-	*out = find(&fs->inodes, &id, NULL);
-	if (!*out)
-		return identify(fs, &id, pfd, name, -1, flags, st, out);
-	mount_put(fs, id.mount);
-	return 0;
-}
-
-int inode_made(struct fs *fs, const struct inode *parent, int pfd, const char *name, int fd,
-	       struct statx *st, struct inode **out)
-{
-	struct identity id;
-	uint8_t flags;
-	int ret;
-
-	if (fd >= 0)
-		ret = statx(fd, "", AT_EMPTY_PATH, FS_STATX_MASK, st);
-	else
-		ret = statx(pfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, FS_STATX_MASK, st);
-	if (ret < 0)
-		return -errno;
-	ret = start_identity(fs, parent, pfd, name, st, &id, &flags);
-	if (ret)
-		return ret;
-	return identify(fs, &id, pfd, name, fd, flags | (fd >= 0 ? INODE_VERIFIED : 0), st, out);
-}
-
 /* --- forgetting --- */
 
 void inode_unlookup(struct fs *fs, struct inode *i, uint64_t n)
 {
-	struct inode_shard *s = shard_of(&fs->inodes, hash_of(i->ino, i->mount));
+	struct inode_shard *s = inode_shard_of(&fs->inodes, inode_hash(i->ino, i->mount));
 	bool last;
 
 	pthread_mutex_lock(&s->lock);
@@ -611,87 +236,13 @@ int inode_each(struct fs *fs, int (*fn)(struct fs *fs, struct inode *i, void *ar
 	used = t->used;
 	pthread_mutex_unlock(&t->alloc_lock);
 	for (uint32_t k = INODE_ROOT_INDEX; !ret && k < used; k++) {
-		struct inode *i = at(t, k);
+		struct inode *i = inode_at(t, k);
 
-		if (!try_ref(i, NULL))
+		if (!inode_try_ref(i, NULL))
 			continue;
 		ret = fn(fs, i, arg);
 		inode_put(fs, i);
 	}
-	return ret;
-}
-
-/* --- the root, and inodes of another host --- */
-
-/* Fills a place from an open descriptor, which is taken. */
-static int fill_from_fd(struct fs *fs, struct inode *i, int fd, uint8_t flags, uint64_t nlookup,
-			uint32_t refs)
-{
-	struct identity id;
-	struct statx st;
-	struct handle_buf h;
-	int mount, ret = 0;
-
-	if (statx(fd, "", AT_EMPTY_PATH, FS_STATX_MASK, &st) < 0)
-		return fd_close(&fd), -errno;
-	mount = mount_find(fs, UINT32_MAX, fd, "", &st);
-	if (mount < 0)
-		return fd_close(&fd), mount;
-	identity_of(&id, &st, (uint32_t)mount, mount_at(fs, (uint32_t)mount)->local);
-	set_identity(i, &id, flags | INODE_VERIFIED);
-	i->nlookup = nlookup;
-	if (mount_at(fs, id.mount)->handles) {
-		ret = get_handle(fd, "", &h);
-		if (!ret)
-			ret = set_handle(i, &h);
-	}
-	if (!ret && (flags & INODE_PINNED || !i->handle_len)) {
-		i->flags |= INODE_PINNED;
-		ret = inode_fd_reserve(fs);
-		if (!ret) {
-			inode_fd_set(i, fd);
-			fd = -1;
-		}
-	}
-	fd_close(&fd);
-	if (ret) {
-		mount_put(fs, id.mount);
-		return ret;
-	}
-	insert(&fs->inodes, i, &id, NULL, refs);
-	return 0;
-}
-
-int inode_root(struct fs *fs)
-{
-	struct inode *i = place_take(&fs->inodes, INODE_ROOT_INDEX, 0);
-	int fd = fcntl(fs->box->root_fd, F_DUPFD_CLOEXEC, 0);
-
-	if (fd < 0)
-		return -errno;
-	if (!i) {
-		fd_close(&fd);
-		return -ENOMEM;
-	}
-	/* Two references, so that no count of lookups ends it: the guest's, and ours for good. */
-	return fill_from_fd(fs, i, fd, INODE_PINNED, 1, 2);
-}
-
-int inode_restore(struct fs *fs, uint64_t nodeid, uint64_t nlookup, int fd)
-{
-	struct inode *i = place_take(&fs->inodes, (uint32_t)nodeid, (uint32_t)(nodeid >> 32));
-	int ret;
-
-	if (!i || !nlookup) {
-		fd_close(&fd);
-		return -EEXIST;
-	}
-	/* More than one reference: it is not looked for under its other names first. */
-	ret = fill_from_fd(fs, i, fd, 0, nlookup, 2);
-	if (ret)
-		place_free(&fs->inodes, i);
-	else
-		inode_put(fs, i);
 	return ret;
 }
 
@@ -702,8 +253,8 @@ void inode_table_fini(struct fs *fs)
 	if (!t->chunks)
 		return;
 	inode_forget_all(fs);
-	if (t->used > INODE_ROOT_INDEX && REFS(at(t, INODE_ROOT_INDEX)->ref))
-		release_parts(fs, at(t, INODE_ROOT_INDEX));
+	if (t->used > INODE_ROOT_INDEX && REFS(inode_at(t, INODE_ROOT_INDEX)->ref))
+		release_parts(fs, inode_at(t, INODE_ROOT_INDEX));
 	inode_fds_fini(&t->fds);
 	for (uint32_t c = 0; c < CHUNKS && t->chunks[c]; c++)
 		free(t->chunks[c]);

@@ -8,18 +8,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <seccomp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/macros.h"
 #include "fs/fs.h"
+#include "fs/inode_table.h"
 #include "fs/name.h"
+#include "fs/seccomp.h"
 #include "host/fd.h"
 
 const int fs_inode_fd_syscalls[] = { SCMP_SYS(open_by_handle_at), SCMP_SYS(openat), SCMP_SYS(statx),
-				     SCMP_SYS(close), -1 };
+				     SCMP_SYS(close), SYSCALLS_END };
 
 /* With handles more than this gains nothing: the rest of the limit is for open files. */
 #define CACHE_MAX 8192u
@@ -80,11 +81,6 @@ void inode_fd_close(struct fs *fs, struct inode *i)
 		inode_fd_unreserve(fs);
 }
 
-static struct inode *at(struct fs *fs, uint32_t index)
-{
-	return &fs->inodes.chunks[index / INODE_CHUNK][index % INODE_CHUNK];
-}
-
 /*
  * The hand is at slot: takes the descriptor out, if it was not used since it came by last and is
  * not now. *fd is to be closed then. True if the slot is free.
@@ -92,7 +88,7 @@ static struct inode *at(struct fs *fs, uint32_t index)
 static bool clear_slot(struct fs *fs, uint32_t slot, int *fd)
 {
 	struct inode_fds *f = &fs->inodes.fds;
-	struct inode *i = at(fs, f->ring[slot]);
+	struct inode *i = inode_at(&fs->inodes, f->ring[slot]);
 	uint64_t v = f->ring[slot] ? atomic_load(&i->fd) : 0;
 
 	if (v && i->flags & INODE_PINNED)

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <seccomp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statfs.h>
@@ -12,16 +11,15 @@
 #include "base/macros.h"
 #include "fs/fs.h"
 #include "fs/name.h"
+#include "fs/seccomp.h"
 #include "host/fd.h"
 #include "host/log.h"
 
-const int fs_mount_syscalls[] = { SCMP_SYS(openat),
-				  SCMP_SYS(fstatfs),
-				  SCMP_SYS(statx),
-				  SCMP_SYS(close),
-				  SCMP_SYS(name_to_handle_at),
-				  SCMP_SYS(open_by_handle_at),
-				  -1 };
+const int fs_mount_syscalls[] = {
+	SCMP_SYS(openat), SCMP_SYS(fstatfs),	       SCMP_SYS(statx),
+	SCMP_SYS(close),  SCMP_SYS(name_to_handle_at), SCMP_SYS(open_by_handle_at),
+	SYSCALLS_END
+};
 
 /* File systems with a server behind: writes may fail there after they were accepted here. */
 static const uint64_t remote_types[] = {
