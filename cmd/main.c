@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/macros.h"
+#include "cmd/bench_fs.h"
 #include "cmd/bench_pmem.h"
 #include "cmd/options.h"
 #include "cmd/pmem.h"
@@ -20,6 +21,7 @@ static const struct {
 	{ &stat_command, cmd_stat },
 	{ &vm_command, cmd_vm },
 	{ &bench_pmem_command, cmd_bench_pmem },
+	{ &bench_fs_command, cmd_bench_fs },
 };
 
 static void usage(FILE *f)
