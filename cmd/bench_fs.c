@@ -36,7 +36,8 @@ struct cfg {
 	uint32_t time_ms;
 	const char *depths, *queues;
 	struct option_list workloads;
-	bool syscalls, pin, json;
+	const char *pin;
+	bool syscalls, json;
 };
 
 #define AT(field) offsetof(struct cfg, field)
@@ -56,8 +57,8 @@ static const struct option_def options[] = {
 	{ "rounds", "N", OPTION_U32, AT(rounds), "each daemon's turns for each row (default: 3)" },
 	{ "time", "MS", OPTION_U32, AT(time_ms), "of one turn (default: 300)" },
 	{ "syscalls", NULL, OPTION_FLAG, AT(syscalls), "count the daemons' system calls" },
-	{ "pin", NULL, OPTION_FLAG, AT(pin),
-	  "keep the daemons and us on CPUs of our own: half of them each" },
+	{ "pin", "HOW", OPTION_STRING, AT(pin),
+	  "CPUs: apart (a half for us, a half for the daemons; default), together (one), no" },
 	{ "json", NULL, OPTION_FLAG, AT(json), "print a JSON object" },
 };
 
@@ -213,17 +214,24 @@ static int measure(struct bench *b)
 
 /* --- Set-up --- */
 
-/* We get the first half of the CPUs, at least one; returns where the other half begins. */
-static unsigned pin_us(unsigned n)
+/* Apart: our half of the CPUs comes first. With one CPU there is nothing to choose. */
+static void pin(struct bench *b)
 {
-	unsigned half = MAX(n / 2, 1u);
+	unsigned n = (unsigned)sysconf(_SC_NPROCESSORS_ONLN), half = n / 2, first = half;
 	cpu_set_t set;
 
+	if (!strcmp(b->cfg->pin, "no") || n < 2)
+		return;
+	if (!strcmp(b->cfg->pin, "together")) {
+		first = 0;
+		half = n = 1;
+	}
 	CPU_ZERO(&set);
 	for (unsigned i = 0; i < half; i++)
 		CPU_SET(i, &set);
 	sched_setaffinity(0, sizeof(set), &set);
-	return n > 1 ? half : 0;
+	for (unsigned i = 0; i < b->n; i++)
+		bench_daemon_pin(&b->daemon[i], first, n);
 }
 
 static int start_daemon(struct bench *b, const char *command)
@@ -247,7 +255,6 @@ static int start_daemon(struct bench *b, const char *command)
 static int start_all(struct bench *b)
 {
 	static char ours[300];
-	unsigned cpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN), first = 0;
 	char self[180];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	uint32_t chunk = UINT32_MAX;
@@ -263,12 +270,9 @@ static int start_all(struct bench *b)
 		chunk = MIN(chunk, b->session[i].chunk);
 	for (unsigned i = 0; i < b->n && !ret; i++)
 		b->session[i].chunk = chunk; /* the same for all */
-	if (ret || !b->cfg->pin)
-		return ret;
-	first = pin_us(cpus);
-	for (unsigned i = 0; i < b->n; i++)
-		bench_daemon_pin(&b->daemon[i], first, cpus);
-	return 0;
+	if (!ret)
+		pin(b);
+	return ret;
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
@@ -316,6 +320,9 @@ static const char *check(struct bench *b, const struct cfg *cfg)
 	}
 	if (cfg->compare.n >= BENCH_DAEMONS_MAX)
 		return "there is room for 5 daemons";
+	if (strcmp(cfg->pin, "apart") != 0 && strcmp(cfg->pin, "together") != 0 &&
+	    strcmp(cfg->pin, "no") != 0)
+		return "--pin is apart, together or no";
 	if (!cfg->rounds || cfg->rounds > BENCH_ROUNDS_MAX || !cfg->time_ms)
 		return "give 1 to 32 rounds, and a time";
 	b->n_depths = parse_numbers(cfg->depths, b->depth, BENCH_DEPTH_MAX);
@@ -351,7 +358,9 @@ static int run(struct bench *b)
 int cmd_bench_fs(int argc, char **argv)
 {
 	static struct bench b;
-	struct cfg cfg = { .rounds = 3, .time_ms = 300, .depths = "1,16,64", .queues = "1" };
+	struct cfg cfg = {
+		.rounds = 3, .time_ms = 300, .depths = "1,16,64", .queues = "1", .pin = "apart"
+	};
 	int i = options_parse(&bench_fs_command, argc, argv, &cfg);
 	const char *wrong;
 

@@ -38,7 +38,7 @@ void bench_daemon_find(struct bench_daemon *d);
 /* CPU time of all its processes so far, threads that have ended included; ns. */
 uint64_t bench_daemon_cpu(const struct bench_daemon *d);
 
-/* Let its processes run on CPUs from first on only (there is one at least). */
+/* Let its processes run on the CPUs from first to below n only. */
 void bench_daemon_pin(const struct bench_daemon *d, unsigned first, unsigned n);
 
 /* It has 2 s to end by itself, as its connection is closed; then it is made to. */
