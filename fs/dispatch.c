@@ -17,6 +17,7 @@
 #define INODE	  OP_INODE
 #define HANDLE	  (OP_INODE | OP_HANDLE)
 #define WRITES	  OP_WRITES
+#define MAKES	  (OP_INODE | OP_WRITES | OP_USER)
 #define NAME	  2u /* one character and its NUL */
 #define ENTRY	  OUT(entry)
 /* Older guests leave the end of these out: 7.12 the context, 7.33 setxattr_flags, 7.36 flags2. */
@@ -30,9 +31,9 @@ const struct fs_op fs_ops[FS_OPCODES] = {
 	[FUSE_GETATTR] = { "GETATTR", op_getattr, IN(getattr), OUT(attr), INODE },
 	[FUSE_SETATTR] = { "SETATTR", op_setattr, IN(setattr), OUT(attr), INODE | WRITES },
 	[FUSE_READLINK] = { "READLINK", op_readlink, 0, 1, INODE },
-	[FUSE_SYMLINK] = { "SYMLINK", op_symlink, 2 * NAME, ENTRY, INODE | WRITES },
-	[FUSE_MKNOD] = { "MKNOD", op_mknod, IN(mknod) + NAME, ENTRY, INODE | WRITES },
-	[FUSE_MKDIR] = { "MKDIR", op_mkdir, IN(mkdir) + NAME, ENTRY, INODE | WRITES },
+	[FUSE_SYMLINK] = { "SYMLINK", op_symlink, 2 * NAME, ENTRY, MAKES },
+	[FUSE_MKNOD] = { "MKNOD", op_mknod, IN(mknod) + NAME, ENTRY, MAKES },
+	[FUSE_MKDIR] = { "MKDIR", op_mkdir, IN(mkdir) + NAME, ENTRY, MAKES },
 	[FUSE_UNLINK] = { "UNLINK", op_unlink, NAME, 0, INODE | WRITES },
 	[FUSE_RMDIR] = { "RMDIR", op_rmdir, NAME, 0, INODE | WRITES },
 	[FUSE_RENAME] = { "RENAME", op_rename, IN(rename) + 2 * NAME, 0, INODE | WRITES },
@@ -57,7 +58,7 @@ const struct fs_op fs_ops[FS_OPCODES] = {
 	[FUSE_SETLK] = { "SETLK", op_setlk, IN(lk), 0, HANDLE },
 	[FUSE_SETLKW] = { "SETLKW", op_setlkw, IN(lk), 0, HANDLE },
 	[FUSE_ACCESS] = { "ACCESS", op_access, IN(access), 0, INODE },
-	[FUSE_CREATE] = { "CREATE", op_create, IN(create) + NAME, ENTRY + OUT(open), INODE },
+	[FUSE_CREATE] = { "CREATE", op_create, IN(create) + NAME, ENTRY + OUT(open), INODE | OP_USER },
 	[FUSE_INTERRUPT] = { "INTERRUPT", op_interrupt, IN(interrupt), 0, OP_SILENT },
 	[FUSE_DESTROY] = { "DESTROY", op_destroy, 0, 0, OP_NO_INIT },
 	[FUSE_IOCTL] = { "IOCTL", op_ioctl, IN(ioctl), OUT(ioctl), INODE },
@@ -72,7 +73,7 @@ const struct fs_op fs_ops[FS_OPCODES] = {
 	[FUSE_COPY_FILE_RANGE_64] = { "COPY_FILE_RANGE_64", op_copy_file_range,
 				      IN(copy_file_range), OUT(copy_file_range), HANDLE | WRITES },
 	[FUSE_SYNCFS] = { "SYNCFS", op_syncfs, IN(syncfs), 0, INODE },
-	[FUSE_TMPFILE] = { "TMPFILE", op_tmpfile, IN(create), ENTRY + OUT(open), INODE | WRITES },
+	[FUSE_TMPFILE] = { "TMPFILE", op_tmpfile, IN(create), ENTRY + OUT(open), MAKES },
 	[FUSE_STATX] = { "STATX", op_statx, IN(statx), OUT(statx), INODE },
 };
 /* clang-format on */
@@ -185,7 +186,8 @@ static int run(struct fs_req *rq, const struct fs_op *op)
 		ret = find_objects(rq, op);
 	if (ret)
 		return ret;
-	cred_self(rq->q);
+	if (!(op->flags & OP_USER))
+		cred_self(rq->q);
 	return op->handler(rq);
 }
 
