@@ -19,10 +19,15 @@ static void json_string(FILE *f, const char *s)
 	fputc('"', f);
 }
 
-void json_member(FILE *f, const char *key, const char *value)
+void json_key(FILE *f, const char *key)
 {
 	json_string(f, key);
 	fputs(": ", f);
+}
+
+void json_member(FILE *f, const char *key, const char *value)
+{
+	json_key(f, key);
 	if (*value && strspn(value, "0123456789") == strlen(value))
 		fputs(value, f);
 	else

@@ -4,6 +4,9 @@
 
 #include <stdio.h>
 
+/* Prints "key": and a space. */
+void json_key(FILE *f, const char *key);
+
 /* Prints "key": value, the value as a number if it is a decimal one, else as a string. */
 void json_member(FILE *f, const char *key, const char *value);
 
