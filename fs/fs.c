@@ -27,8 +27,8 @@ static void config_read(void *dev, uint32_t off, void *buf, uint32_t len)
 
 static void start(void *dev, const struct device_start *how)
 {
-	if (!how->continued)
-		locks_drop_waiters(dev, NULL); /* of a driver that is no more */
+	(void)dev;
+	(void)how;
 }
 
 static void stop(void *dev)
@@ -169,7 +169,7 @@ void fs_fini(struct fs *fs)
 
 void fs_forget_all(struct fs *fs)
 {
-	locks_drop_waiters(fs, NULL);
+	locks_forget_all(fs);
 	handle_release_all(fs);
 	inode_forget_all(fs);
 }

@@ -161,7 +161,7 @@ uint32_t *inode_bucket_of(const struct inode_shard *s, uint32_t hash)
 /* Everything that the inode owns but its place. */
 static void release_parts(struct fs *fs, struct inode *i)
 {
-	locks_inode_gone(i);
+	locks_inode_gone(fs, i);
 	inode_fd_close(fs, i);
 	if (i->handle_len > INODE_HANDLE_INLINE)
 		free(i->h.long_handle);

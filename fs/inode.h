@@ -34,6 +34,7 @@
 #include "fs/config.h"
 
 struct fs;
+struct lock_owner;
 struct mount;
 
 #define INODE_HANDLE_INLINE 20u /* bytes of file handle; a longer one is allocated */
@@ -55,7 +56,7 @@ struct inode {
 		uint8_t handle[INODE_HANDLE_INLINE];
 		uint8_t *long_handle;
 	} h;
-	void *locks; /* struct inode_locks of fs/lock.c, under fs->locks.lock; or NULL */
+	struct lock_owner *locks; /* the first: fs/lock_owner.h, under fs->locks.lock; or NULL */
 };
 
 #define INODE_YOUNG    0x01u /* its time of birth does not tell it from a later one of its ino */

@@ -104,13 +104,14 @@ uint64_t fs_serve(struct fs_queue *q, struct vq *vq)
 
 	if (ret)
 		vq_break(vq, ret, "its thread could not be set up");
+	locks_resume(q);
 	vq_kicks_off(vq);
 	do {
 		bool reaped = async_reap(q->async);
 
 		vq_refresh(vq);
-		again_ns = locks_retry(q);
 		ret = serve_batch(q, vq);
+		again_ns = locks_retry(q);
 		vq_publish(vq);
 		if (reaped && !ret)
 			ret = 1;
