@@ -291,6 +291,7 @@ int fs_ticket_of(const struct fs_req *rq, struct fs_ticket *t)
 	t->opcode = rq->in.opcode;
 	t->hint = rq->hint;
 	t->started_ns = rq->started_ns;
+	t->mem = rq->q->vq->mem;
 	t->head = c->head;
 	t->swapped = rq->swapped;
 	return 0;
@@ -311,7 +312,7 @@ static int fill_ticket(struct fs_queue *q, const struct fs_ticket *t, const void
 	}
 	ret = left ? -EINVAL : chain_fill(iov, n, src);
 	if (!ret)
-		vq_wrote(q->vq, iov, n, len);
+		vq_wrote_in(q->vq, t->mem, iov, n, len);
 	return ret;
 }
 

@@ -72,8 +72,9 @@ struct fs_ticket {
 	uint16_t head;
 	bool swapped;
 	uint8_t n_iov;
-	uint32_t room;	     /* bytes that iov has: the reply header and FS_TICKET_BODY, or less */
-	struct iovec iov[4]; /* the begin of the chain's writable part */
+	uint32_t room; /* bytes that iov has: the reply header and FS_TICKET_BODY, or less */
+	struct mem_table *mem; /* that iov points into; borrowed: who has the ticket holds it */
+	struct iovec iov[4];   /* the begin of the chain's writable part */
 };
 
 struct fs_req {
