@@ -142,8 +142,10 @@ int op_release(struct fs_req *rq)
 	if (in->release_flags & FUSE_RELEASE_FLUSH && rq->fs->cfg->posix_lock)
 		locks_flush(rq->fs, rq->inode, in->lock_owner);
 	/* Closing would do, but a request that is under way may keep the file open. */
-	if (in->release_flags & FUSE_RELEASE_FLOCK_UNLOCK)
+	if (in->release_flags & FUSE_RELEASE_FLOCK_UNLOCK) {
 		flock(rq->handle->fd, LOCK_UN);
+		locks_released(rq->fs, rq->inode);
+	}
 	return handle_release(rq->fs, rq->handle) ? 0 : -EBADF;
 }
 
