@@ -71,17 +71,22 @@ static const struct syscall_rule common_rules[] = {
 	SYSCALL_RULES_END,
 };
 
+/* Two modules may need the same call: that is one rule. */
+static int unless_there(int ret)
+{
+	return ret == -EEXIST ? 0 : ret;
+}
+
 static int allow_calls(scmp_filter_ctx ctx, const int *calls)
 {
 	int ret = 0;
 
 	/* What an architecture does not have, libseccomp passes over. */
 	for (; !ret && *calls != SYSCALLS_END; calls++)
-		ret = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, *calls, 0);
+		ret = unless_there(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, *calls, 0));
 	return ret;
 }
 
-/* Two modules may need the same call with the same argument: that is one rule. */
 static int allow_rules(scmp_filter_ctx ctx, const struct syscall_rule *r)
 {
 	int ret = 0;
@@ -94,9 +99,7 @@ static int allow_rules(scmp_filter_ctx ctx, const struct syscall_rule *r)
 			.datum_b = r->value,
 		};
 
-		ret = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, r->call, 1, &cmp);
-		if (ret == -EEXIST)
-			ret = 0;
+		ret = unless_there(seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, r->call, 1, &cmp));
 	}
 	return ret;
 }
