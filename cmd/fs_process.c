@@ -133,14 +133,13 @@ void fs_background_detach(struct fs_background *bg)
 	for (int fd = 0; bg->null_fd >= 0 && fd <= STDERR_FILENO; fd++)
 		dup2(bg->null_fd, fd);
 	fd_close(&bg->null_fd);
-	fd_close(&bg->ready_fd);
 }
 
 void fs_background_ready(struct fs_background *bg)
 {
 	if (bg->ready_fd >= 0 && write(bg->ready_fd, "r", 1) != 1)
 		log_warn(NULL, "nobody waits for us to be ready any more");
-	fs_background_detach(bg);
+	fd_close(&bg->ready_fd);
 }
 
 #define NOFILE_DEFAULT 1000000u

@@ -36,10 +36,10 @@ struct fs_background {
  */
 int fs_background_enter(struct fs_background *bg);
 
-/* Lets go of the terminal. */
+/* Lets go of the terminal. Needs calls that the system-call filter does not know. */
 void fs_background_detach(struct fs_background *bg);
 
-/* The same, and the waiting process exits with status 0. */
+/* The waiting process exits with status 0. */
 void fs_background_ready(struct fs_background *bg);
 
 /* wanted: as --rlimit-nofile. Sets what is in cfg about it. 0, or -errno after a message. */
