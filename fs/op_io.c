@@ -238,6 +238,7 @@ static int do_io(struct io *io)
 	io->iov = iov;
 	io->n = (unsigned)ret;
 	ret = do_now(io);
+	io->iov = NULL;
 	return ret == -EAGAIN ? do_later(io) : ret;
 }
 

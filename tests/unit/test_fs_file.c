@@ -10,6 +10,7 @@
 #include <linux/fsverity.h>
 #include <linux/magic.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -40,7 +41,7 @@ static _Alignas(8) uint8_t body[4096], reply[4096];
 static int64_t answered; /* by a ticket */
 static uint8_t answer_body[FS_TICKET_BODY];
 static char path[64];
-static unsigned opens, flushes;
+static unsigned opens, flushes, wakes;
 static _Atomic unsigned calls; /* that read or write */
 static bool knows_nowait = true;
 static bool never_cached; /* NOWAIT has nothing */
@@ -121,6 +122,13 @@ void locks_flush(struct fs *f, struct inode *i, uint64_t owner)
 	(void)i;
 	(void)owner;
 	flushes++;
+}
+
+void locks_released(struct fs *f, const struct inode *i)
+{
+	(void)f;
+	(void)i;
+	wakes++;
 }
 
 void cred_self(struct fs_queue *queue)
@@ -555,6 +563,28 @@ static void test_flush(void)
 	cfg.posix_lock = false;
 }
 
+static void test_release(void)
+{
+	struct fuse_release_in in = { .fh = 1 };
+	struct fs_req rq;
+	int fd;
+
+	fresh_file(O_RDWR);
+	handle_ref(&handle); /* the stand-in puts one */
+	rq = request(FUSE_RELEASE, &in, sizeof(in), 0, 1);
+	CHECK_EQ("release", op_release(&rq), 0);
+	CHECK_EQ("nobody waits", wakes, 0);
+	handle_ref(&handle);
+	in.release_flags = FUSE_RELEASE_FLOCK_UNLOCK;
+	rq = request(FUSE_RELEASE, &in, sizeof(in), 0, 1);
+	REQUIRE(flock(handle.fd, LOCK_EX) == 0);
+	CHECK_EQ("release", op_release(&rq), 0);
+	CHECK_EQ("who waits is told", wakes, 1);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	CHECK_EQ("the lock is free", flock(fd, LOCK_EX | LOCK_NB), 0);
+	close(fd);
+}
+
 static int64_t do_lseek(uint64_t off, uint32_t whence)
 {
 	const struct fuse_lseek_in in = { .offset = off, .whence = whence };
@@ -613,7 +643,7 @@ static void test_others(void)
 	CHECK_EQ("bytes", answer_body[0], 200);
 	CHECK_EQ("longer", do_lseek(0, SEEK_END), 30 * PAGE + 200);
 	CHECK_EQ("no such file", do_copy(FUSE_COPY_FILE_RANGE, 9, 0, 1, 0), -EBADF);
-	CHECK_EQ("flags", do_copy(FUSE_COPY_FILE_RANGE, 1, 0, 1, 1), -EINVAL);
+	CHECK_EQ("flags", do_copy(FUSE_COPY_FILE_RANGE, 1, 20 * PAGE, 1, 1), -EINVAL);
 	CHECK_EQ("wraps", do_copy(FUSE_COPY_FILE_RANGE, 1, UINT64_MAX, 1, 0), -EINVAL);
 	CHECK_EQ("onto itself", do_copy(FUSE_COPY_FILE_RANGE, 1, 5, 100, 0), -EINVAL);
 
@@ -703,6 +733,7 @@ int main(void)
 	test_flags();
 	test_open();
 	test_flush();
+	test_release();
 	test_others();
 	test_ioctl();
 	pool_stop(&fs);
