@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* `vdax`: finds the subcommand. */
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,6 +9,8 @@
 #include "base/macros.h"
 #include "cmd/bench_fs.h"
 #include "cmd/bench_pmem.h"
+#include "cmd/fs.h"
+#include "cmd/fs_options.h"
 #include "cmd/options.h"
 #include "cmd/pmem.h"
 #include "cmd/stat.h"
@@ -18,6 +21,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } commands[] = {
 	{ &pmem_command, cmd_pmem },
+	{ &fs_command, cmd_fs },
 	{ &stat_command, cmd_stat },
 	{ &vm_command, cmd_vm },
 	{ &bench_pmem_command, cmd_bench_pmem },
@@ -70,12 +74,22 @@ static void keep_std_fds(void)
 		close(fd);
 }
 
+/* A link of that name stands where launchers look for one. */
+static bool called_virtiofsd(const char *name)
+{
+	const char *slash = name ? strrchr(name, '/') : NULL;
+
+	return name && !strcmp(slash ? slash + 1 : name, "virtiofsd");
+}
+
 int main(int argc, char **argv)
 {
 	const char *near;
 
 	keep_std_fds();
 
+	if (called_virtiofsd(argv[0]))
+		return cmd_fs(argc, argv);
 	if (argc < 2) {
 		usage(stderr);
 		return EXIT_USAGE;
