@@ -258,6 +258,7 @@ void fs_dispatch(struct fs_queue *q)
 	rq.room -= MIN(rq.room, (uint32_t)sizeof(struct fuse_out_header));
 	if (read_header(&rq)) {
 		log_guest(q->vq->name, "a request without a header");
+		stats_end(&q->stats, 0, rq.started_ns, -EINVAL);
 		vq_push(q->vq, q->chain.head, 0);
 		return;
 	}
