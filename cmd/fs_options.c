@@ -144,6 +144,8 @@ static const struct option_def old_options[] = {
 	{ "no_posix_lock", NULL, OPTION_CLEAR, FS_AT(posix_lock), "" },
 	{ "flock", NULL, OPTION_FLAG, FS_AT(flock), "" },
 	{ "no_flock", NULL, OPTION_CLEAR, FS_AT(flock), "" },
+	{ "vhost_user_socket", "PATH", OPTION_STRING, AT(socket_path), "" },
+	{ "norace", NULL, OPTION_FLAG, AT(no_effect), "" },
 	{ "allow_root", NULL, OPTION_FLAG, AT(no_effect), "" },
 	{ "max_idle_threads", "N", OPTION_U32, AT(no_effect_number), "" },
 };

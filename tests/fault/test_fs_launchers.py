@@ -156,6 +156,28 @@ def test_cloud_hypervisor(t):
     serves_until_the_end(fs, s)
 
 
+def test_kubevirt(t):
+    """In a container of its own, without rights to make namespaces."""
+    fs = Fs(t, f'--socket-path={t.path("sock")}', f'--shared-dir={share(t)}', '--sandbox=none',
+            '--cache=auto', '--migration-on-error=guest-error', '--migration-mode=find-paths',
+            '--xattr', user=None if os.geteuid() else 'nobody')
+    fs.wait_ready()
+    serves_until_the_end(fs, connect(t.path('sock')))
+
+
+def test_virtme(t):
+    """It shares the whole root, looks for the pid file, and ends what has that number."""
+    fs = Fs(t, '--syslog', '--no-announce-submounts', '--socket-path', t.path('sock'),
+            '--shared-dir', '/', '--sandbox', 'none')
+    wait_for('the pid file', lambda: os.path.exists(t.path('sock.pid')))
+    s = wait_for('a listener', lambda: os.path.exists(t.path('sock')) and
+                 try_connect(t.path('sock')))
+    hello(s)
+    with open(t.path('sock.pid'), encoding='ascii') as f:
+        os.kill(int(f.read()), signal.SIGTERM)
+    assert fs.wait() == 0, fs.log()
+
+
 def test_c_daemon(t):
     """What QEMU's own took, with --socket-path and everything else in lists."""
     fs = Fs(t, f'--socket-path={t.path("sock")}', '-o', f'source={share(t)}', '-o',

@@ -154,6 +154,20 @@ def test_map_refused(t):
     assert fs.wait() == 1 and 'ordinary users' in fs.log(), fs.log()
 
 
+def test_no_right_to_namespaces(t):
+    """Root of a container: a message that says what does work there, and it does."""
+    need_root()
+    if SANITIZED:
+        raise Skip('no sandbox in this build')
+    weak = ('setpriv', '--bounding-set=-sys_admin', '--inh-caps=-sys_admin')
+    sock = ('--socket-path', t.path('sock'), '--shared-dir', share(t))
+    fs = Fs(t, *sock, before=weak)
+    assert fs.wait() == 1 and '--sandbox chroot or none' in fs.log(), fs.log()
+    assert not os.path.exists(t.path('sock'))
+    fs = start(t, '--shared-dir', share(t), '--sandbox=chroot', before=weak)
+    serves_until_the_end(fs, connect(t.path('sock')))
+
+
 def test_chroot(t):
     need_root()
     fs = start(t, '--shared-dir', share(t), '--sandbox', 'chroot')

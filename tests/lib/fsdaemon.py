@@ -31,14 +31,14 @@ def hello(s):
 class Fs:
     """The daemon, under the name that launchers know or as ours."""
 
-    def __init__(self, t, *args, fds=(), user=None, name='virtiofsd', **kwargs):
+    def __init__(self, t, *args, fds=(), user=None, before=(), name='virtiofsd', **kwargs):
         self.t = t
         self.log_path = t.path(f'log{len(t.started)}')
         program = [link(t, user)] if name == 'virtiofsd' else [VDAX, 'fs']
         extra = ['--sandbox', 'none', '--seccomp', 'none'] if SANITIZED else []
         with open(self.log_path, 'wb') as log:
             self.process = subprocess.Popen(
-                [*(t.as_user if user else ()), *program, *map(str, args), *extra],
+                [*before, *(t.as_user if user else ()), *program, *map(str, args), *extra],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, pass_fds=fds, **kwargs)
         self.pid = self.process.pid
         t.started.append(self)

@@ -203,6 +203,9 @@ static void test_places(void)
 		 -1);
 	CHECK(!strcmp(o.fs.shared_dir, "/with,comma") && !strcmp(o.socket_path, "old"));
 	CHECK(!strcmp(o.fs.tag, "t") && o.fs.xattr && !o.control);
+	CHECK_EQ("older names",
+		 parse_after("-o source=/x,vhost_user_socket=oldest,norace,allow_root", ""), -1);
+	CHECK(!strcmp(o.socket_path, "oldest"));
 	CHECK_EQ("fd", parse_after("--shared-dir=/x", "--fd=7 --control c"), -1);
 	CHECK(o.fd == 7 && !o.socket_path && !strcmp(o.control, "c"));
 	CHECK_EQ("longest tag", parse("--tag=123456789012345678901234567890123456"), -1);
