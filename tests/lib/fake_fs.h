@@ -1,219 +1,280 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A whole virtio-fs device on a directory of its own, with a driver that the test plays: requests
- * go through rings, and fs_serve() runs when the test says so, on its thread.
+ * A virtio-fs device for tests of guest/fs*.c, and the embedder's part: a high-priority queue and
+ * a request queue. The device takes a chain apart as a device would, notes the request in got, and
+ * writes whatever bytes the test wants.
  */
 #ifndef TESTS_LIB_FAKE_FS_H
 #define TESTS_LIB_FAKE_FS_H
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <ftw.h>
-#include <stdio.h>
-#include <sys/stat.h>
+#include <string.h>
 
-#include "fs/fs.h"
-#include "fs/req.h"
-#include "tests/lib/fake_driver.h"
+#include "base/barrier.h"
+#include "base/macros.h"
+#include "tests/lib/check.h"
+#include "vdax/errno.h"
+#include "vdax/fs.h"
+#include "wire/ring.h"
+#include "wire/virtio_fs.h"
 
-#define FAKE_FS_QUEUES 3u /* hiprio and two more */
-#define FAKE_FS_RING   16u
-#define FAKE_FS_SLOTS  (FAKE_FS_RING / 2) /* requests at once: each has two descriptors */
-#define FAKE_FS_HALF   8192u		  /* bytes for a request, and for its reply */
+#define SIZE	  16u
+#define SEGS	  3u
+#define EVENT_IDX VIRTIO_BIT(VIRTIO_F_EVENT_IDX)
+#define INDIRECT  VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC)
+#define VERSION_1 VIRTIO_BIT(VIRTIO_F_VERSION_1)
+#define FILE_MODE 0100644u
+#define DIR_MODE  0040755u
 
-struct fake_fs {
-	char dir[64];
-	int dir_fd;
-	struct fs_config cfg;
-	struct fs_sandbox box;
-	struct device_host host;
-	struct fs fs;
-	struct fake_driver *driver[FAKE_FS_QUEUES];
-	uint16_t seen[FAKE_FS_QUEUES]; /* used entries that were looked at */
-	bool answered[FAKE_FS_QUEUES][FAKE_FS_SLOTS];
-	uint64_t again_ns[FAKE_FS_QUEUES]; /* what fs_serve() returned last */
-	unsigned woken;			   /* bits of queues */
-	uint64_t unique;		   /* of the last request */
-};
+static _Alignas(VDAX_RING_ALIGN) uint8_t shared[2][VDAX_FS_SHARED_BYTES(SIZE, SEGS)];
+static struct vdax_ring_slot ring_slots[2][SIZE];
+static struct vdax_fs_slot slots[2][SIZE];
+static struct vdax_seg scratch[2][SEGS + 2];
+static struct vdax_fs_queue hiprio, q;
+static struct vdax_fs fs;
+static unsigned int notified[2];
+static uint8_t status;
+static bool unreachable;
+static struct virtio_fs_config config;
 
-static inline void fake_fs_wake(void *ctx, unsigned queue)
+/* --- The platform --- */
+
+static inline void op_notify(void *ctx, unsigned int queue)
 {
-	struct fake_fs *f = ctx;
-
-	f->woken |= 1u << queue;
+	(void)ctx;
+	notified[queue]++;
 }
 
-static inline uint8_t *fake_fs_request(struct fake_fs *f, unsigned q, unsigned slot)
+static inline uint64_t op_dma_addr(void *ctx, const void *ptr, size_t len)
 {
-	return f->driver[q]->ram + FAKE_DATA + (size_t)slot * 2 * FAKE_FS_HALF;
+	(void)ctx;
+	(void)len;
+	return unreachable ? VDAX_DMA_BAD : (uintptr_t)ptr;
 }
 
-static inline struct fuse_out_header *fake_fs_reply(struct fake_fs *f, unsigned q, unsigned slot)
+static inline int op_config_read(void *ctx, uint32_t off, void *dst, size_t len)
 {
-	return (void *)(fake_fs_request(f, q, slot) + FAKE_FS_HALF);
+	(void)ctx;
+	if (off + len > offsetof(struct virtio_fs_config, notify_buf_size))
+		return -VDAX_EINVAL;
+	memcpy(dst, (const uint8_t *)&config + off, len);
+	return 0;
 }
 
-/* Offers a request with len bytes of body, and room bytes for the body of its reply. */
-static inline void fake_fs_send(struct fake_fs *f, unsigned q, unsigned slot, uint32_t opcode,
-				uint64_t nodeid, const void *body, uint32_t len, uint32_t room)
+static inline uint8_t op_status(void *ctx)
 {
-	struct fake_driver *d = f->driver[q];
-	uint64_t at = FAKE_DATA + (uint64_t)slot * 2 * FAKE_FS_HALF;
-	const struct fuse_in_header h = {
-		.len = (uint32_t)sizeof(h) + len,
-		.opcode = opcode,
-		.unique = ++f->unique,
-		.nodeid = nodeid,
-	};
-	uint8_t *request = fake_fs_request(f, q, slot);
+	(void)ctx;
+	return status;
+}
 
-	REQUIRE(h.len <= FAKE_FS_HALF && sizeof(struct fuse_out_header) + room <= FAKE_FS_HALF);
-	memcpy(request, &h, sizeof(h));
+static const struct vdax_platform_ops ops = { .notify = op_notify,
+					      .dma_addr = op_dma_addr,
+					      .config_read = op_config_read,
+					      .status = op_status };
+static const struct vdax_platform platform = { .ops = &ops, .ram_like = true };
+
+static inline void make_queue(struct vdax_fs_queue *to, unsigned int index, uint64_t features)
+{
+	const struct vdax_fs_queue_opts o = { .platform = &platform,
+					      .fs = &fs,
+					      .features = features,
+					      .index = index,
+					      .size = SIZE,
+					      .segs = SEGS,
+					      .shared = shared[index],
+					      .ring_slots = ring_slots[index],
+					      .slots = slots[index],
+					      .scratch = scratch[index] };
+
+	REQUIRE(!vdax_fs_queue_init(to, &o));
+}
+
+/* --- The device --- */
+
+/* A request as the device found it. */
+static struct request {
+	uint16_t head;
+	struct fuse_in_header h;
+	uint8_t body[4096];
+	uint32_t body_len;
+	struct {
+		uint8_t *p;
+		uint32_t len;
+	} room[SEGS + 2]; /* what the device may write to */
+	unsigned int n_room;
+} got;
+
+static uint16_t popped[2];
+
+static inline void walk(const struct vring_desc *d, uint16_t i, bool more)
+{
+	uint8_t all[8192];
+	uint32_t len = 0;
+
+	while (more) {
+		uint16_t flags = le16_get(d[i].flags);
+		uint8_t *p = (uint8_t *)(uintptr_t)le64_get(d[i].addr);
+
+		if (flags & VRING_DESC_F_WRITE) {
+			REQUIRE(got.n_room < ARRAY_SIZE(got.room));
+			got.room[got.n_room].p = p;
+			got.room[got.n_room++].len = le32_get(d[i].len);
+		} else {
+			CHECK_EQ("readable first", got.n_room, 0);
+			REQUIRE(len + le32_get(d[i].len) <= sizeof(all));
+			memcpy(all + len, p, le32_get(d[i].len));
+			len += le32_get(d[i].len);
+		}
+		more = flags & VRING_DESC_F_NEXT;
+		i = le16_get(d[i].next);
+	}
+	REQUIRE(len >= sizeof(got.h));
+	memcpy(&got.h, all, sizeof(got.h));
+	got.body_len = len - (uint32_t)sizeof(got.h);
+	memcpy(got.body, all + sizeof(got.h), got.body_len);
+	CHECK_EQ("length in the header", got.h.len, len);
+}
+
+/* Takes the next request into got; false if there is none. */
+static inline bool dev_pop(const struct vdax_fs_queue *from)
+{
+	const struct vdax_ring *r = &from->ring;
+	uint16_t *at = &popped[from->index];
+	const struct vring_desc *d;
+
+	if (*at == ring_load_acquire(&r->avail->idx))
+		return false;
+	memset(&got, 0, sizeof(got));
+	got.head = le16_get(r->avail->ring[*at & (r->size - 1)]);
+	(*at)++;
+	d = &r->desc[got.head];
+	if (le16_get(d->flags) & VRING_DESC_F_INDIRECT)
+		walk((const struct vring_desc *)(uintptr_t)le64_get(d->addr), 0, true);
+	else
+		walk(r->desc, got.head, true);
+	return true;
+}
+
+static inline void dev_push(struct vdax_fs_queue *to, uint16_t head, uint32_t len)
+{
+	struct vring_used *u = to->ring.used;
+	uint16_t idx = ring_load(&u->idx);
+
+	u->ring[idx & (SIZE - 1)] = (struct vring_used_elem){ le32_of(head), le32_of(len) };
+	ring_store_release(&u->idx, (uint16_t)(idx + 1));
+}
+
+/* Bytes to the writable pieces, as many as there is room for. */
+static inline uint32_t dev_write(const void *bytes, uint32_t len)
+{
+	const uint8_t *from = bytes;
+	uint32_t done = 0;
+
+	for (unsigned int i = 0; i < got.n_room; i++) {
+		uint32_t part = MIN(len - done, got.room[i].len);
+
+		memcpy(got.room[i].p, from + done, part);
+		done += part;
+	}
+	return done;
+}
+
+/* The reply to got: error, or body. */
+static inline void dev_reply(struct vdax_fs_queue *to, int error, const void *body, uint32_t len)
+{
+	uint8_t all[8192];
+	struct fuse_out_header h = { .len = (uint32_t)sizeof(h) + len,
+				     .error = error,
+				     .unique = got.h.unique };
+
+	memcpy(all, &h, sizeof(h));
 	if (len)
-		memcpy(request + sizeof(h), body, len);
-	memset(request + FAKE_FS_HALF, 0, FAKE_FS_HALF);
-	f->answered[q][slot] = false;
-	fake_desc(&d->desc[2 * slot], at, h.len, VRING_DESC_F_NEXT, (uint16_t)(2 * slot + 1));
-	fake_desc(&d->desc[2 * slot + 1], at + FAKE_FS_HALF,
-		  (uint32_t)sizeof(struct fuse_out_header) + room, VRING_DESC_F_WRITE, 0);
-	fake_offer(d, (uint16_t)(2 * slot));
+		memcpy(all + sizeof(h), body, len);
+	dev_push(to, got.head, dev_write(all, h.len));
 }
 
-/* Runs the queue's thread once. */
-static inline void fake_fs_serve(struct fake_fs *f, unsigned q)
+/* --- The embedder --- */
+
+static struct {
+	unsigned int calls;
+	int ret;
+	struct vdax_fs_rq *rq;
+} last;
+
+static inline void done(struct vdax_fs_rq *rq, int ret)
 {
-	struct fake_driver *d = f->driver[q];
-
-	f->woken &= ~(1u << q);
-	f->again_ns[q] = fs_serve(f->fs.queues[q], &d->vq);
-	for (; f->seen[q] != fake_used_idx(d); f->seen[q]++) {
-		uint32_t head = le32_get(fake_used(d, f->seen[q]).id);
-
-		REQUIRE(head % 2 == 0 && head < FAKE_FS_RING);
-		CHECK_NAMED("answered once", !f->answered[q][head / 2]);
-		f->answered[q][head / 2] = true;
-	}
+	last.calls++;
+	last.ret = ret;
+	last.rq = rq;
 }
 
-/* What a slot was answered: 0, -errno, or 1: not yet. */
-static inline int fake_fs_result(struct fake_fs *f, unsigned q, unsigned slot)
+static struct vdax_fs_rq rq = { .done = done, .uid = 1000, .gid = 100, .pid = 42 };
+
+/* The embedder's own way: submit, interrupt, poll. */
+static inline int finish(struct vdax_fs_queue *on)
 {
-	return f->answered[q][slot] ? fake_fs_reply(f, q, slot)->error : 1;
+	unsigned int before = last.calls;
+	int ret = vdax_fs_poll(on);
+
+	CHECK_EQ("one callback", last.calls - before, ret == 1);
+	return last.ret;
 }
 
-/* Sends, serves; an answer has to be there. -errno, or the bytes of its body, which are copied. */
-static inline int fake_fs_call(struct fake_fs *f, unsigned q, uint32_t opcode, uint64_t nodeid,
-			       const void *body, uint32_t len, void *reply, uint32_t room)
+static inline void pop(struct vdax_fs_queue *on)
 {
-	unsigned slot = FAKE_FS_SLOTS - 1;
-	const struct fuse_out_header *h = fake_fs_reply(f, q, slot);
-
-	fake_fs_send(f, q, slot, opcode, nodeid, body, len, room);
-	fake_fs_serve(f, q);
-	REQUIRE(f->answered[q][slot]);
-	CHECK_EQ("unique", h->unique, f->unique);
-	if (h->error)
-		return h->error;
-	if (room)
-		memcpy(reply, h + 1, room);
-	return (int)(h->len - sizeof(*h));
+	vdax_fs_submit(on);
+	REQUIRE(dev_pop(on));
 }
 
-/* The node id of a file in the share, or 0. */
-static inline uint64_t fake_fs_lookup(struct fake_fs *f, const char *name)
-{
-	struct fuse_entry_out out;
-	int ret = fake_fs_call(f, 1, FUSE_LOOKUP, FUSE_ROOT_ID, name, (uint32_t)strlen(name) + 1,
-			       &out, sizeof(out));
+static struct fuse_init_out init_reply = { .major = 7,
+					   .minor = 38,
+					   .flags = FUSE_INIT_EXT | FUSE_SETXATTR_EXT |
+						    FUSE_MAP_ALIGNMENT,
+					   .flags2 = 1,
+					   .max_write = 1 << 20,
+					   .map_alignment = 12 };
 
-	return ret == sizeof(out) ? out.nodeid : 0;
+static inline int do_init(uint32_t len)
+{
+	REQUIRE(!vdax_fs_init(&q, &rq,
+			      FUSE_SETXATTR_EXT | FUSE_MAP_ALIGNMENT | FUSE_MAX_PAGES |
+				      FUSE_HAS_INODE_DAX,
+			      4096));
+	pop(&q);
+	dev_reply(&q, 0, &init_reply, len);
+	return finish(&q);
 }
 
-/* fh, or 0. */
-static inline uint64_t fake_fs_open(struct fake_fs *f, uint32_t opcode, uint64_t nodeid, int flags)
+static inline void set_up(uint64_t features)
 {
-	const struct fuse_open_in in = { .flags = (uint32_t)flags };
-	struct fuse_open_out out;
-	int ret = fake_fs_call(f, 1, opcode, nodeid, &in, sizeof(in), &out, sizeof(out));
-
-	return ret == sizeof(out) ? out.fh : 0;
+	memset(&fs, 0, sizeof(fs));
+	memset(popped, 0, sizeof(popped));
+	memset(notified, 0, sizeof(notified));
+	rq.slot = NULL;
+	make_queue(&hiprio, 0, features);
+	make_queue(&q, 1, features);
+	REQUIRE(do_init(sizeof(init_reply)) == 0);
 }
 
-static inline void fake_fs_init_session(struct fake_fs *f, uint64_t features)
+static uint8_t data_bytes[3][64];
+static inline const struct vdax_seg *data_segs(void)
 {
-	const struct fuse_init_in in = {
-		.major = FUSE_KERNEL_VERSION,
-		.minor = FUSE_KERNEL_MINOR_VERSION,
-		.flags = (uint32_t)features | (uint32_t)FUSE_INIT_EXT,
-		.flags2 = (uint32_t)(features >> 32),
-	};
-	struct fuse_init_out out;
+	static struct vdax_seg s[3];
 
-	CHECK_EQ("INIT", fake_fs_call(f, 1, FUSE_INIT, 0, &in, sizeof(in), &out, sizeof(out)),
-		 sizeof(out));
+	for (unsigned int i = 0; i < 3; i++)
+		s[i] = (struct vdax_seg){ (uintptr_t)data_bytes[i], 64 };
+	return s;
 }
 
-/* What the options are unless the test changes them before fake_fs_start(). */
-static inline struct fake_fs *fake_fs_new(void)
-{
-	struct fake_fs *f = calloc(1, sizeof(*f));
+/* What requests have to do with, all of it in three pieces. */
+static struct vdax_fs_data data;
+static struct vdax_window window;
 
-	REQUIRE(f);
-	f->cfg = (struct fs_config){
-		.shared_dir = f->dir,
-		.readdirplus = true,
-		.xattr = true,
-		.posix_lock = true,
-		.flock = true,
-		.inode_file_handles = FS_HANDLES_PREFER,
-		.rlimit_nofile = 1024,
-		.max_inode_fds = 512,
-		.num_queues = FAKE_FS_QUEUES - 1,
-		.engine = FS_ENGINE_POOL,
-		.pool_threads = 1,
-	};
-	snprintf(f->dir, sizeof(f->dir), "%s", "/var/tmp/vdax-fake-fs-XXXXXX");
-	REQUIRE(mkdtemp(f->dir));
-	f->dir_fd = open(f->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	REQUIRE(f->dir_fd >= 0);
-	return f;
-}
-
-/* With these INIT flags of the guest. */
-static inline void fake_fs_start(struct fake_fs *f, uint64_t features)
+static inline void fake_start(void)
 {
-	f->box.root_fd = f->dir_fd;
-	f->box.proc_self_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	f->box.mountinfo_fd = -1;
-	f->host = (struct device_host){ .wake = fake_fs_wake, .ctx = f };
-	REQUIRE(f->box.proc_self_fd >= 0 && fchdir(f->box.proc_self_fd) == 0);
-	REQUIRE(fs_init(&f->fs, "test", &f->cfg, &f->box) == 0);
-	fs_set_host(&f->fs, &f->host);
-	for (unsigned q = 0; q < FAKE_FS_QUEUES; q++)
-		f->driver[q] = fake_new(FAKE_FS_RING, 0);
-	fake_fs_init_session(f, features);
-}
+	static const struct vdax_region region = { 1 << 20, 8192 };
 
-static inline int fake_fs_rm(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static inline void fake_fs_free(struct fake_fs *f)
-{
-	fs_fini(&f->fs);
-	for (unsigned q = 0; q < FAKE_FS_QUEUES; q++) {
-		CHECK_EQ("nobody holds the guest's memory", f->driver[q]->mem->refs,
-			 f->driver[q]->vq.mem ? 2 : 1);
-		fake_free(f->driver[q]);
-	}
-	close(f->box.proc_self_fd);
-	close(f->dir_fd);
-	nftw(f->dir, fake_fs_rm, 16, FTW_DEPTH | FTW_PHYS);
-	free(f);
+	data = (struct vdax_fs_data){ data_segs(), 3 };
+	REQUIRE(!vdax_window_init(&window, &platform, &region, shared));
 }
 
 #endif
