@@ -21,15 +21,15 @@
 #include "host/fd.h"
 #include "host/log.h"
 
-/* The waiting process gets these; what it does not hand on it need not know. */
-static const int relayed[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
+/* What the server takes; any other that ends a process ends the one outside, and so both. */
+static const int relayed[] = { SIGTERM, SIGINT, SIGHUP };
 
 static void relayed_set(sigset_t *set)
 {
 	sigemptyset(set);
 	for (size_t i = 0; i < ARRAY_SIZE(relayed); i++)
 		sigaddset(set, relayed[i]);
-	sigaddset(set, SIGCHLD);
+	sigaddset(set, SIGCHLD); /* waited for, and of no meaning in the server */
 }
 
 /* Ends with the process behind parent: as pid 1 of a namespace we cannot ask for its number. */
@@ -83,13 +83,13 @@ static void outside(const struct fs_outside *out, pid_t child, const sigset_t *s
 int fs_process_split(const struct fs_outside *out)
 {
 	int ret, parent = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	sigset_t set, old;
+	sigset_t set;
 	pid_t child;
 
 	if (parent < 0)
 		return -errno;
 	relayed_set(&set);
-	sigprocmask(SIG_BLOCK, &set, &old);
+	sigprocmask(SIG_BLOCK, &set, NULL);
 	child = fork();
 	ret = child < 0 ? -errno : 0;
 	if (child > 0) {
@@ -98,7 +98,6 @@ int fs_process_split(const struct fs_outside *out)
 	}
 	if (!ret)
 		ret = follow(parent);
-	sigprocmask(SIG_SETMASK, &old, NULL);
 	fd_close(&parent);
 	return ret;
 }

@@ -21,6 +21,9 @@ struct fs_outside {
 /*
  * Forks. Returns 0 in the new process, whose end follows that of this one; the rest of this one
  * runs in here, and exits. -errno if there is no new process. While there is one thread.
+ *
+ * SIGTERM, SIGINT and SIGHUP are blocked from then on: the first process of a pid namespace does
+ * not get what it neither blocks nor handles, and what comes while it starts must not be lost.
  */
 int fs_process_split(const struct fs_outside *out);
 

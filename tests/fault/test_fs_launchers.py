@@ -14,6 +14,7 @@ import socket
 import stat
 import struct
 import subprocess
+import time
 
 from fsdaemon import (CONFIG, GET_QUEUE_NUM, MQ, SET_PROTOCOL_FEATURES, Fs, connect, hello, link,
                       listener, say, serves_until_the_end, share)
@@ -252,6 +253,15 @@ def test_sigterm(t):
             if front:
                 assert front.recv(1) == b''
                 front.close()
+
+
+def test_sigterm_early(t):
+    """While it starts, at any moment: it ends, and soon."""
+    for i in range(40):
+        fs = Fs(t, '--socket-path', t.path('sock'), '--shared-dir', share(t))
+        time.sleep(i * 0.0005)
+        fs.process.terminate()
+        assert fs.process.wait(5) in (0, -signal.SIGTERM), (i, fs.log())
 
 
 def test_serve_again(t):
