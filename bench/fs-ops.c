@@ -250,8 +250,7 @@ int main(int argc, char **argv)
 	count = (unsigned)atoi(argv[2]) & ~1u; /* a rename to and fro */
 	times = calloc((size_t)n * rounds * count, sizeof(*times));
 	what = "setting up";
-	if (!times || posix_memalign((void **)&page, PAGE, PAGE))
-		return 1;
+	must(times && !posix_memalign((void **)&page, PAGE, PAGE) ? 0 : -1);
 	memset(page, 'x', PAGE);
 	for (unsigned d = 0; d < n; d++)
 		fill(argv[3 + d]);
@@ -273,5 +272,6 @@ int main(int argc, char **argv)
 			fflush(stdout);
 		}
 	}
+	free(times);
 	return 0;
 }
