@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "base/macros.h"
 #include "fs/fs.h"
 #include "fs/seccomp.h"
 #include "host/fd.h"
@@ -47,6 +48,7 @@ static int chunk_new(struct handle_table *t, uint32_t index)
 		pthread_mutex_init(&chunk[i].dir_lock, NULL);
 	}
 	atomic_store_explicit(&t->chunks[index / HANDLE_CHUNK], chunk, memory_order_release);
+	t->chunks_end = MAX(t->chunks_end, index / HANDLE_CHUNK + 1);
 	return 0;
 }
 
@@ -115,7 +117,15 @@ int handle_restore(struct fs *fs, uint64_t fh, struct inode *inode, int fd, int 
 	struct handle *h = NULL;
 
 	pthread_mutex_lock(&t->lock);
-	while (t->used < index && (h = next_place(t))) {
+	/* As in inode_place_take(). */
+	while (t->used < index && index < HANDLE_MAX) {
+		if (t->used % HANDLE_CHUNK == 0 && index - t->used >= HANDLE_CHUNK) {
+			t->used += HANDLE_CHUNK;
+			continue;
+		}
+		h = next_place(t);
+		if (!h)
+			break;
 		h->next_free = t->free;
 		t->free = h->index;
 	}
@@ -211,13 +221,24 @@ int handle_each(struct fs *fs, int (*fn)(struct fs *fs, struct handle *h, void *
 	for (uint32_t k = FIRST; !ret && k < used; k++) {
 		struct handle *h = at(t, k);
 
-		if (!try_ref(h, NULL))
+		if (!h || !try_ref(h, NULL))
 			continue;
 		if (!h->released)
 			ret = fn(fs, h, arg);
 		handle_put(fs, h);
 	}
 	return ret;
+}
+
+int handle_table_restart(struct handle_table *t)
+{
+	if (t->count)
+		return -EBUSY;
+	pthread_mutex_lock(&t->lock);
+	t->used = FIRST;
+	t->free = 0;
+	pthread_mutex_unlock(&t->lock);
+	return 0;
 }
 
 void handle_table_fini(struct fs *fs)
@@ -227,7 +248,9 @@ void handle_table_fini(struct fs *fs)
 	if (!t->chunks)
 		return;
 	handle_release_all(fs);
-	for (uint32_t c = 0; c < CHUNKS && t->chunks[c]; c++) {
+	for (uint32_t c = 0; c < t->chunks_end; c++) {
+		if (!t->chunks[c])
+			continue;
 		for (unsigned i = 0; i < HANDLE_CHUNK; i++)
 			pthread_mutex_destroy(&t->chunks[c][i].dir_lock);
 		free(t->chunks[c]);

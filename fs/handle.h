@@ -37,6 +37,7 @@ struct handle_table {
 	struct handle *_Atomic *chunks;
 	uint32_t free;
 	uint32_t used;
+	uint32_t chunks_end; /* behind the last chunk there is */
 	_Atomic uint64_t count;
 };
 
@@ -49,8 +50,14 @@ void handle_table_fini(struct fs *fs);
  */
 int handle_new(struct fs *fs, struct inode *inode, int fd, int flags, bool is_dir, uint64_t *fh);
 
-/* For migration: the same under a given fh. -EEXIST if the place is taken. */
+/*
+ * For migration: the same under a given fh, in a higher place than all there are. -EEXIST if it is
+ * taken. fd -1: the file is not to be had, and all that the guest asks of it is EBADF.
+ */
 int handle_restore(struct fs *fs, uint64_t fh, struct inode *inode, int fd, int flags, bool is_dir);
+
+/* Before a state is loaded: all places are free again. 0, -EBUSY if they are not. */
+int handle_table_restart(struct handle_table *t);
 
 /* The handle, with a reference, or NULL: made up, released, or of another inode than nodeid's. */
 struct handle *handle_get(struct fs *fs, uint64_t fh, uint64_t nodeid);

@@ -62,6 +62,7 @@ static struct inode *next_place(struct inode_table *t)
 		if (!chunk)
 			return NULL;
 		atomic_store_explicit(&t->chunks[index / INODE_CHUNK], chunk, memory_order_release);
+		t->chunks_end = MAX(t->chunks_end, index / INODE_CHUNK + 1);
 	}
 	t->used++;
 	inode_at(t, index)->index = index;
@@ -98,7 +99,15 @@ struct inode *inode_place_take(struct inode_table *t, uint32_t index, uint32_t g
 	struct inode *i = NULL;
 
 	pthread_mutex_lock(&t->alloc_lock);
-	while (t->used < index && (i = next_place(t))) {
+	/* A chunk that is skipped as a whole is never made: its places are lost, its memory saved. */
+	while (t->used < index && index < INODE_MAX) {
+		if (t->used % INODE_CHUNK == 0 && index - t->used >= INODE_CHUNK) {
+			t->used += INODE_CHUNK;
+			continue;
+		}
+		i = next_place(t);
+		if (!i)
+			break;
 		i->next = t->free;
 		t->free = i->index;
 	}
@@ -238,12 +247,26 @@ int inode_each(struct fs *fs, int (*fn)(struct fs *fs, struct inode *i, void *ar
 	for (uint32_t k = INODE_ROOT_INDEX; !ret && k < used; k++) {
 		struct inode *i = inode_at(t, k);
 
-		if (!inode_try_ref(i, NULL))
+		if (!i || !inode_try_ref(i, NULL))
 			continue;
 		ret = fn(fs, i, arg);
 		inode_put(fs, i);
 	}
 	return ret;
+}
+
+int inode_table_restart(struct fs *fs)
+{
+	struct inode_table *t = &fs->inodes;
+	bool empty = t->count == 1; /* the root */
+
+	pthread_mutex_lock(&t->alloc_lock);
+	if (empty) {
+		t->used = INODE_ROOT_INDEX + 1;
+		t->free = 0;
+	}
+	pthread_mutex_unlock(&t->alloc_lock);
+	return empty ? 0 : -EBUSY;
 }
 
 void inode_table_fini(struct fs *fs)
@@ -256,7 +279,8 @@ void inode_table_fini(struct fs *fs)
 	if (t->used > INODE_ROOT_INDEX && REFS(inode_at(t, INODE_ROOT_INDEX)->ref))
 		release_parts(fs, inode_at(t, INODE_ROOT_INDEX));
 	inode_fds_fini(&t->fds);
-	for (uint32_t c = 0; c < CHUNKS && t->chunks[c]; c++)
+	/* A restart may have left chunks behind the last place, and a state has holes. */
+	for (uint32_t c = 0; c < t->chunks_end; c++)
 		free(t->chunks[c]);
 	munmap((void *)(uintptr_t)t->chunks, CHUNKS * sizeof(*t->chunks));
 	t->chunks = NULL;

@@ -62,6 +62,7 @@ struct inode {
 #define INODE_YOUNG    0x01u /* its time of birth does not tell it from a later one of its ino */
 #define INODE_VERIFIED 0x02u /* the handle is known to be of this (mount, ino) */
 #define INODE_PINNED   0x04u /* the descriptor stays open: no handle, or the root */
+#define INODE_HELD     0x10u /* the descriptor stays open: inode_hold() */
 #define INODE_SUBMOUNT 0x08u /* the root of another mount than its parent's */
 
 #define INODE_SHARDS	 64u
@@ -91,7 +92,8 @@ struct inode_table {
 	struct inode *_Atomic *chunks;
 	pthread_mutex_t alloc_lock; /* free list and chunks */
 	uint32_t free;
-	uint32_t used; /* places handed out so far */
+	uint32_t used;	     /* places handed out so far */
+	uint32_t chunks_end; /* behind the last chunk there is */
 	_Atomic uint64_t count;
 	struct inode_fds fds;
 };
@@ -146,6 +148,12 @@ int inode_fd(struct fs *fs, struct inode *i);
 void inode_fd_put(struct inode *i);
 
 /*
+ * The descriptor stays open from now on, though it could be opened again: the file is about to lose
+ * its name. 0, -ENFILE, or as inode_fd(). Once is enough.
+ */
+int inode_hold(struct fs *fs, struct inode *i);
+
+/*
  * Opens the file itself, for reading, writing, as flags (of open(2), without O_CREAT) say, with
  * O_CLOEXEC, and O_NOFOLLOW taken out. Only regular files and directories, unless O_PATH. The
  * caller owns the descriptor. Or -errno.
@@ -156,10 +164,17 @@ int inode_open(struct fs *fs, struct inode *i, int flags);
 unsigned inode_close_some(struct fs *fs, unsigned n);
 
 /*
- * For migration: finds or makes the inode of an open descriptor (O_PATH, taken in every case) under
- * a given node id. 0 or -errno: -EEXIST if the place is taken.
+ * For migration: makes the inode of an open descriptor (O_PATH, taken in every case) under a given
+ * node id, which is in a higher place than all there are. flags: INODE_SUBMOUNT or 0. 0 or -errno:
+ * -EEXIST if the place is taken.
  */
-int inode_restore(struct fs *fs, uint64_t nodeid, uint64_t nlookup, int fd);
+int inode_restore(struct fs *fs, uint64_t nodeid, uint64_t nlookup, int fd, uint8_t flags);
+
+/* The same for one whose file was not found: all that the guest asks of it is ESTALE. */
+int inode_restore_lost(struct fs *fs, uint64_t nodeid, uint64_t nlookup, uint16_t type);
+
+/* Before a state is loaded: all places but the root's are free again. 0, -EBUSY if they are not. */
+int inode_table_restart(struct fs *fs);
 
 /* Calls fn for each inode that the guest knows, with a reference held, until it returns non-zero,
  * which is returned. */

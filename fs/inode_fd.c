@@ -77,8 +77,30 @@ void inode_fd_close(struct fs *fs, struct inode *i)
 	if (!v)
 		return;
 	close(FD_OF(v));
-	if (i->flags & INODE_PINNED)
+	if (i->flags & (INODE_PINNED | INODE_HELD))
 		inode_fd_unreserve(fs);
+}
+
+/* A pin that nobody takes back. */
+int inode_hold(struct fs *fs, struct inode *i)
+{
+	int ret;
+
+	if (i->flags & (INODE_PINNED | INODE_HELD))
+		return 0;
+	ret = inode_fd_reserve(fs);
+	if (ret)
+		return ret;
+	ret = inode_fd(fs, i);
+	if (ret < 0) {
+		inode_fd_unreserve(fs);
+		return ret;
+	}
+	if (atomic_fetch_or(&i->flags, INODE_HELD) & INODE_HELD) {
+		inode_fd_put(i); /* another request was faster */
+		inode_fd_unreserve(fs);
+	}
+	return 0;
 }
 
 /*
@@ -157,6 +179,8 @@ static int open_handle(struct fs *fs, const struct inode *i, int flags)
 	int anchor = mount_at(fs, i->mount)->fd;
 	int fd;
 
+	if (!i->handle_len)
+		return -ESTALE; /* lost when it was migrated */
 	memcpy(u.fh.f_handle, i->handle_len > INODE_HANDLE_INLINE ? i->h.long_handle : i->h.handle,
 	       i->handle_len);
 	fd = open_by_handle_at(anchor, &u.fh, flags | O_CLOEXEC);

@@ -424,6 +424,9 @@ static int fill_from_fd(struct fs *fs, struct inode *i, int fd, uint8_t flags, u
 	}
 	fd_close(&fd);
 	if (ret) {
+		if (i->handle_len > INODE_HANDLE_INLINE)
+			free(i->h.long_handle);
+		i->handle_len = 0;
 		mount_put(fs, id.mount);
 		return ret;
 	}
@@ -446,7 +449,7 @@ int inode_root(struct fs *fs)
 	return fill_from_fd(fs, i, fd, INODE_PINNED, 1, 2);
 }
 
-int inode_restore(struct fs *fs, uint64_t nodeid, uint64_t nlookup, int fd)
+int inode_restore(struct fs *fs, uint64_t nodeid, uint64_t nlookup, int fd, uint8_t flags)
 {
 	struct inode *i = inode_place_take(&fs->inodes, (uint32_t)nodeid, (uint32_t)(nodeid >> 32));
 	int ret;
@@ -456,10 +459,29 @@ int inode_restore(struct fs *fs, uint64_t nodeid, uint64_t nlookup, int fd)
 		return -EEXIST;
 	}
 	/* More than one reference: it is not looked for under its other names first. */
-	ret = fill_from_fd(fs, i, fd, 0, nlookup, 2);
+	ret = fill_from_fd(fs, i, fd, flags, nlookup, 2);
 	if (ret)
 		inode_place_free(&fs->inodes, i);
 	else
 		inode_put(fs, i);
 	return ret;
+}
+
+int inode_restore_lost(struct fs *fs, uint64_t nodeid, uint64_t nlookup, uint16_t type)
+{
+	const struct inode *root = inode_at(&fs->inodes, INODE_ROOT_INDEX);
+	/* What is young is never known by its numbers alone. These spread over the hash. */
+	const struct identity id = {
+		.ino = nodeid, .mount = root->mount, .type = type, .young = true
+	};
+	struct inode *i = inode_place_take(&fs->inodes, (uint32_t)nodeid, (uint32_t)(nodeid >> 32));
+
+	if (!i || !nlookup)
+		return -EEXIST;
+	atomic_fetch_add(&mount_at(fs, id.mount)->refs, 1);
+	set_identity(i, &id, 0);
+	i->nlookup = nlookup;
+	insert(&fs->inodes, i, &id, NULL, 2);
+	inode_put(fs, i);
+	return 0;
 }
