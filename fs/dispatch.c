@@ -9,6 +9,7 @@
 #include "base/macros.h"
 #include "fs/byteorder.h"
 #include "fs/cred.h"
+#include "fs/no_open.h"
 #include "fs/ops.h"
 #include "host/log.h"
 
@@ -163,7 +164,7 @@ static int find_objects(struct fs_req *rq, const struct fs_op *op)
 		memcpy(&fh, rq->body, sizeof(fh));
 		rq->handle = handle_get(rq->fs, fh, rq->in.nodeid);
 		if (!rq->handle)
-			return -EBADF;
+			return fh ? -EBADF : no_open_handle(rq, op->flags & OP_WRITES);
 	}
 	return 0;
 }

@@ -24,6 +24,7 @@
 #include "fs/cred.h"
 #include "fs/ext.h"
 #include "fs/name.h"
+#include "fs/no_open.h"
 #include "fs/ops.h"
 #include "fs/seccomp.h"
 #include "host/fd.h"
@@ -442,6 +443,8 @@ int op_create(struct fs_req *rq)
 
 	if (!ret && in->open_flags & ~FUSE_OPEN_KILL_SUIDGID)
 		ret = -EINVAL;
+	if (!ret && no_open_in_force(rq->fs, false))
+		ret = -ENOSYS; /* it makes the file by MKNOD; not all send a RELEASE else */
 	if (!ret)
 		ret = making_begin(&m, rq, name, c, in->umask);
 	if (ret)
@@ -458,6 +461,8 @@ int op_tmpfile(struct fs_req *rq)
 	const char *ignored;
 	struct making m;
 
+	if (no_open_in_force(rq->fs, false))
+		return -EOPNOTSUPP; /* nothing would keep it but a handle */
 	if (c.left)
 		ret = fs_next_string(&c, NAME_MAX, &ignored);
 	if (!ret && ((flags & O_ACCMODE) == O_RDONLY || in->open_flags & ~FUSE_OPEN_KILL_SUIDGID))

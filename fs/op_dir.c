@@ -13,6 +13,7 @@
 #include "base/macros.h"
 #include "fs/async.h"
 #include "fs/attr.h"
+#include "fs/no_open.h"
 #include "fs/ops.h"
 #include "fs/readdir.h"
 #include "fs/seccomp.h"
@@ -30,6 +31,8 @@ int op_opendir(struct fs_req *rq)
 
 	if (!S_ISDIR(rq->inode->type))
 		return -ENOTDIR;
+	if (no_open_in_force(rq->fs, true))
+		return -ENOSYS;
 	fd = inode_open(rq->fs, rq->inode, flags);
 	if (fd < 0)
 		return fd;

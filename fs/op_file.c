@@ -9,6 +9,7 @@
 
 #include "fs/async.h"
 #include "fs/lock.h"
+#include "fs/no_open.h"
 #include "fs/ops.h"
 #include "fs/seccomp.h"
 
@@ -102,6 +103,8 @@ int op_open(struct fs_req *rq)
 
 	if (ret)
 		return ret;
+	if (no_open_in_force(rq->fs, false))
+		return -ENOSYS; /* the guest sends no more of these */
 	fd = inode_open(rq->fs, rq->inode, flags);
 	if (fd < 0)
 		return fd;

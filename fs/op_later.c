@@ -113,8 +113,8 @@ int op_copy_file_range(struct fs_req *rq)
 	    !range_ok(in->off_out, len, INT64_MAX))
 		return -EINVAL;
 	to = handle_get(rq->fs, in->fh_out, in->nodeid_out);
-	if (!to)
-		return -EBADF;
+	if (!to) /* without a handle it has to copy for itself */
+		return in->fh_out ? -EBADF : -EOPNOTSUPP;
 	c = malloc(sizeof(*c));
 	job = c ? job_new(rq, rq->handle, 0) : NULL;
 	if (!job) {

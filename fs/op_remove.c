@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "fs/name.h"
+#include "fs/no_open.h"
 #include "fs/ops.h"
 #include "fs/seccomp.h"
 
@@ -27,7 +28,9 @@ static int remove_name(struct fs_req *rq, int flags)
 	pfd = inode_fd(rq->fs, rq->inode);
 	if (pfd < 0)
 		return pfd;
-	if (unlinkat(pfd, name, flags) < 0)
+	if (!flags)
+		ret = no_open_keep(rq->fs, rq->inode, pfd, name);
+	if (!ret && unlinkat(pfd, name, flags) < 0)
 		ret = -errno;
 	inode_fd_put(rq->inode);
 	return ret;
@@ -56,7 +59,9 @@ static int rename_between(struct fs_req *rq, const char *from, struct inode *new
 		inode_fd_put(rq->inode);
 		return to_fd;
 	}
-	if (renameat2(from_fd, from, to_fd, to, flags) < 0)
+	if (!(flags & RENAME_EXCHANGE))
+		ret = no_open_keep(rq->fs, newdir, to_fd, to);
+	if (!ret && renameat2(from_fd, from, to_fd, to, flags) < 0)
 		ret = -errno;
 	inode_fd_put(newdir);
 	inode_fd_put(rq->inode);

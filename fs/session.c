@@ -109,6 +109,8 @@ static const struct offer offers[] = {
 static int negotiate(const struct fs *fs, uint64_t guest, uint64_t *features)
 {
 	*features = 0;
+	if (fs->cfg->no_open) /* with OPEN goes what it would truncate */
+		guest &= ~FUSE_ATOMIC_O_TRUNC;
 	for (size_t i = 0; i < ARRAY_SIZE(offers); i++) {
 		const struct offer *o = &offers[i];
 
