@@ -14,9 +14,10 @@
 #include "cmd/bench_fs_verbs.h"
 #include "host/fd.h"
 
-#define WAIT_MS	     20000 /* nothing at all for so long is a failure */
-#define FORGET_BATCH VDAX_FS_LIST_MAX
-#define SETTLE_US    2000 /* for what the daemon does after its last answer */
+#define WAIT_MS	      20000 /* nothing at all for so long is a failure */
+#define FORGET_BATCH  VDAX_FS_LIST_MAX
+#define SETTLE_MAX_MS 5000
+#define SETTLE_US     2000 /* for what the daemon does after its last answer */
 
 void bench_forget(struct bench_driver *d, uint64_t node, uint64_t n)
 {
@@ -185,18 +186,25 @@ static void add_latency(struct latency *to, const struct latency *from)
 		to->bucket[i] += from->bucket[i];
 }
 
-/* All forgets of the drivers are sent and taken. */
+/* All forgets of the drivers are sent and taken, unless the daemon is gone. */
 static void settle(struct bench_session *s, unsigned queues)
 {
 	struct vdax_fs_queue *hiprio = &s->g->q[VDAX_FS_HIPRIO];
+	uint64_t deadline = clock_ns() + (uint64_t)SETTLE_MAX_MS * 1000000;
 	bool waiting = true;
 
+	for (unsigned i = 0; i < queues; i++) {
+		if (s->driver[i]->q->failed)
+			vdax_fs_fail(hiprio, s->driver[i]->q->failed);
+	}
 	while (waiting && !hiprio->failed) {
 		waiting = hiprio->busy;
 		for (unsigned i = 0; i < queues; i++) {
 			send_forgets(s->driver[i], true);
 			waiting = waiting || s->driver[i]->n_forget;
 		}
+		if (waiting && clock_ns() > deadline)
+			vdax_fs_fail(hiprio, -ETIMEDOUT);
 		if (waiting)
 			usleep(200);
 	}
