@@ -126,7 +126,7 @@ int file_open_once(struct fs_req *rq, int flags, struct handle **out)
 
 	if (fd < 0)
 		return fd;
-	ret = handle_new(rq->fs, rq->inode, fd, flags, false, &fh);
+	ret = handle_new(rq->fs, rq->inode, fd, flags, S_ISDIR(rq->inode->type), &fh);
 	if (ret)
 		return ret;
 	*out = handle_get(rq->fs, fh, rq->in.nodeid);
