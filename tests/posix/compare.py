@@ -38,7 +38,7 @@ SETS = {
     "never": (["--cache", "never", "--allow-mmap"],
               ["open", "tree", "rename", "data", "size", "map", "list", "hold", "mode"]),
     "direct": (["--allow-direct-io"], ["data", "map", "size", "mode"]),
-    "descriptors": (["--inode-file-handles", "never"],
+    "descriptors": (["--inode-file-handles=never"],
                     ["tree", "rename", "hold", "list", "name", "node"]),
     "all": (["--xattr", "--posix-acl", "--posix-lock", "--flock", "--writeback", "--killpriv-v2",
              "--allow-direct-io", "--preserve-noatime"], ALL + ["xattr", "acl"]),

@@ -191,6 +191,8 @@ static void whiteout(void)
 	as_user(1000, 1000, NULL);
 	T(rename2("g", "h", WHITEOUT));
 	as_root();
+	show_stat("g");
+	show_stat("h");
 	show_names(".");
 }
 
