@@ -5,7 +5,7 @@
 #include <sys/file.h>
 
 #include "host/fd.h"
-#include "tests/lib/fake_fs.h"
+#include "tests/lib/fs_device.h"
 
 #define MS     1000000u
 #define TO_END INT64_MAX
@@ -23,7 +23,7 @@ uint64_t __wrap_clock_ns(void)
 
 /* A share with a file that is open twice. */
 struct world {
-	struct fake_fs *f;
+	struct fs_device *f;
 	uint64_t node;
 	uint64_t fh[2];
 	int host; /* the host's descriptor of that file */
@@ -31,17 +31,17 @@ struct world {
 
 static struct world world_with(uint64_t features, void (*change)(struct fs_config *cfg))
 {
-	struct world w = { .f = fake_fs_new() };
+	struct world w = { .f = fs_device_new() };
 
 	w.host = openat(w.f->dir_fd, "file", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	REQUIRE(w.host >= 0);
 	if (change)
 		change(&w.f->cfg);
-	fake_fs_start(w.f, features);
-	w.node = fake_fs_lookup(w.f, "file");
+	fs_device_start(w.f, features);
+	w.node = fs_device_lookup(w.f, "file");
 	REQUIRE(w.node);
 	for (unsigned i = 0; i < 2; i++)
-		w.fh[i] = fake_fs_open(w.f, FUSE_OPEN, w.node, O_RDWR);
+		w.fh[i] = fs_device_open(w.f, FUSE_OPEN, w.node, O_RDWR);
 	REQUIRE(w.fh[0] && w.fh[1]);
 	return w;
 }
@@ -54,7 +54,7 @@ static struct world world_new(void)
 static void world_end(struct world *w)
 {
 	close(w->host);
-	fake_fs_free(w->f);
+	fs_device_free(w->f);
 }
 
 static struct fuse_lk_in lk_in(const struct world *w, uint64_t owner, uint32_t type, uint64_t start,
@@ -72,7 +72,7 @@ static int setlk(struct world *w, uint64_t owner, uint32_t type, uint64_t start,
 {
 	const struct fuse_lk_in in = lk_in(w, owner, type, start, end);
 
-	return fake_fs_call(w->f, 1, FUSE_SETLK, w->node, &in, sizeof(in), NULL, 0);
+	return fs_device_call(w->f, 1, FUSE_SETLK, w->node, &in, sizeof(in), NULL, 0);
 }
 
 static int getlk(struct world *w, uint64_t owner, uint32_t type, uint64_t start, uint64_t end,
@@ -80,7 +80,7 @@ static int getlk(struct world *w, uint64_t owner, uint32_t type, uint64_t start,
 {
 	const struct fuse_lk_in in = lk_in(w, owner, type, start, end);
 
-	return fake_fs_call(w->f, 1, FUSE_GETLK, w->node, &in, sizeof(in), out, sizeof(*out));
+	return fs_device_call(w->f, 1, FUSE_GETLK, w->node, &in, sizeof(in), out, sizeof(*out));
 }
 
 /* SETLKW on a queue. PARKED or its answer. */
@@ -88,16 +88,16 @@ static int setlkw(struct world *w, unsigned q, unsigned slot, uint64_t owner, ui
 {
 	const struct fuse_lk_in in = lk_in(w, owner, type, 0, TO_END);
 
-	fake_fs_send(w->f, q, slot, FUSE_SETLKW, w->node, &in, sizeof(in), 0);
-	fake_fs_serve(w->f, q);
-	return fake_fs_result(w->f, q, slot);
+	fs_device_send(w->f, q, slot, FUSE_SETLKW, w->node, &in, sizeof(in), 0);
+	fs_device_serve(w->f, q);
+	return fs_device_result(w->f, q, slot);
 }
 
 static int flush(struct world *w, uint64_t owner)
 {
 	const struct fuse_flush_in in = { .fh = w->fh[0], .lock_owner = owner };
 
-	return fake_fs_call(w->f, 1, FUSE_FLUSH, w->node, &in, sizeof(in), NULL, 0);
+	return fs_device_call(w->f, 1, FUSE_FLUSH, w->node, &in, sizeof(in), NULL, 0);
 }
 
 /* flock() on one of the two handles. */
@@ -107,7 +107,7 @@ static int flock_of(struct world *w, unsigned handle, uint32_t type)
 
 	in.fh = w->fh[handle];
 	in.lk_flags = FUSE_LK_FLOCK;
-	return fake_fs_call(w->f, 1, FUSE_SETLK, w->node, &in, sizeof(in), NULL, 0);
+	return fs_device_call(w->f, 1, FUSE_SETLK, w->node, &in, sizeof(in), NULL, 0);
 }
 
 static int flock_wait(struct world *w, unsigned q, unsigned slot, unsigned handle, uint32_t type)
@@ -116,17 +116,17 @@ static int flock_wait(struct world *w, unsigned q, unsigned slot, unsigned handl
 
 	in.fh = w->fh[handle];
 	in.lk_flags = FUSE_LK_FLOCK;
-	fake_fs_send(w->f, q, slot, FUSE_SETLKW, w->node, &in, sizeof(in), 0);
-	fake_fs_serve(w->f, q);
-	return fake_fs_result(w->f, q, slot);
+	fs_device_send(w->f, q, slot, FUSE_SETLKW, w->node, &in, sizeof(in), 0);
+	fs_device_serve(w->f, q);
+	return fs_device_result(w->f, q, slot);
 }
 
 static void interrupt(struct world *w, uint64_t unique)
 {
 	const struct fuse_interrupt_in in = { .unique = unique };
 
-	fake_fs_send(w->f, 0, 0, FUSE_INTERRUPT, 0, &in, sizeof(in), 0);
-	fake_fs_serve(w->f, 0);
+	fs_device_send(w->f, 0, 0, FUSE_INTERRUPT, 0, &in, sizeof(in), 0);
+	fs_device_serve(w->f, 0);
 	CHECK(w->f->answered[0][0]);
 }
 
@@ -176,7 +176,7 @@ static void test_bad(void)
 	CHECK_EQ("GETLK of no lock", getlk(&w, 1, F_UNLCK, 0, 0, &lk), -EINVAL);
 	CHECK_EQ("flock of no type", flock_of(&w, 0, 3), -EINVAL);
 	in.lk_flags = 2;
-	CHECK_EQ("no flag", fake_fs_call(w.f, 1, FUSE_SETLK, w.node, &in, sizeof(in), NULL, 0),
+	CHECK_EQ("no flag", fs_device_call(w.f, 1, FUSE_SETLK, w.node, &in, sizeof(in), NULL, 0),
 		 -EINVAL);
 	CHECK_EQ("no owner was made", w.f->fs.locks.owners.n, 0);
 	world_end(&w);
@@ -267,21 +267,21 @@ static void test_wait(void)
 	CHECK_EQ("parked", w.f->fs.locks.n_waiters, 1);
 	CHECK_EQ("unlock", setlk(&w, 1, F_UNLCK, 0, TO_END), 0);
 	CHECK_EQ("woken", w.f->woken, 1u << 2);
-	fake_fs_serve(w.f, 2);
-	CHECK_EQ("locked", fake_fs_result(w.f, 2, 0), 0);
+	fs_device_serve(w.f, 2);
+	CHECK_EQ("locked", fs_device_result(w.f, 2, 0), 0);
 	CHECK_EQ("no timer", w.f->again_ns[2], UINT64_MAX);
 	CHECK_EQ("it has it", setlk(&w, 1, F_WRLCK, 0, 0), -EAGAIN);
 
 	CHECK_EQ("wait", setlkw(&w, 1, 0, 1, F_WRLCK), PARKED);
 	CHECK_EQ("FLUSH", flush(&w, 2), 0);
-	CHECK_EQ("in the same queue", fake_fs_result(w.f, 1, 0), 0);
+	CHECK_EQ("in the same queue", fs_device_result(w.f, 1, 0), 0);
 	CHECK_EQ("nobody", w.f->fs.locks.n_waiters, 0);
 
 	/* A downgrade lets readers in. */
 	CHECK_EQ("wait", setlkw(&w, 2, 0, 3, F_RDLCK), PARKED);
 	CHECK_EQ("downgrade", setlk(&w, 1, F_RDLCK, 0, TO_END), 0);
-	fake_fs_serve(w.f, 2);
-	CHECK_EQ("locked", fake_fs_result(w.f, 2, 0), 0);
+	fs_device_serve(w.f, 2);
+	CHECK_EQ("locked", fs_device_result(w.f, 2, 0), 0);
 	world_end(&w);
 }
 
@@ -295,20 +295,20 @@ static void test_timer(void)
 	for (unsigned n = 0; n < 12; n++) {
 		CHECK_EQ("timer", w.f->again_ns[1], want);
 		now_ns += want - 1;
-		fake_fs_serve(w.f, 1);
+		fs_device_serve(w.f, 1);
 		CHECK_EQ("not yet", w.f->again_ns[1], 1);
 		now_ns += 1;
-		fake_fs_serve(w.f, 1);
+		fs_device_serve(w.f, 1);
 		want = n ? MIN(2 * want, 64u * MS) : MS; /* parked, tried once, then it doubles */
 	}
 	CHECK_EQ("longest", w.f->again_ns[1], 64 * MS);
-	CHECK_EQ("parked", fake_fs_result(w.f, 1, 0), PARKED);
+	CHECK_EQ("parked", fs_device_result(w.f, 1, 0), PARKED);
 	CHECK_EQ("host", host_lock(&w, F_UNLCK), 0);
-	fake_fs_serve(w.f, 1);
-	CHECK_EQ("too early", fake_fs_result(w.f, 1, 0), PARKED);
+	fs_device_serve(w.f, 1);
+	CHECK_EQ("too early", fs_device_result(w.f, 1, 0), PARKED);
 	now_ns += 64 * MS;
-	fake_fs_serve(w.f, 1);
-	CHECK_EQ("locked", fake_fs_result(w.f, 1, 0), 0);
+	fs_device_serve(w.f, 1);
+	CHECK_EQ("locked", fs_device_result(w.f, 1, 0), 0);
 	CHECK_EQ("host", host_lock(&w, F_RDLCK), -EAGAIN);
 	world_end(&w);
 }
@@ -318,14 +318,14 @@ static void test_quarter(void)
 	struct world w = world_new();
 
 	CHECK_EQ("lock", setlk(&w, 99, F_WRLCK, 0, TO_END), 0);
-	for (unsigned n = 0; n < FAKE_FS_RING / 4; n++)
+	for (unsigned n = 0; n < FS_DEVICE_RING / 4; n++)
 		CHECK_EQ("wait", setlkw(&w, 1, n, n, F_WRLCK), PARKED);
 	CHECK_EQ("one more", setlkw(&w, 1, 5, 50, F_WRLCK), -ENOLCK);
 	CHECK_EQ("of another queue", setlkw(&w, 2, 0, 50, F_WRLCK), PARKED);
 	CHECK_EQ("unlock", setlk(&w, 99, F_UNLCK, 0, TO_END), 0);
-	CHECK_EQ("the oldest", fake_fs_result(w.f, 1, 0), 0);
-	for (unsigned n = 1; n < FAKE_FS_RING / 4; n++)
-		CHECK_EQ("not the others", fake_fs_result(w.f, 1, n), PARKED);
+	CHECK_EQ("the oldest", fs_device_result(w.f, 1, 0), 0);
+	for (unsigned n = 1; n < FS_DEVICE_RING / 4; n++)
+		CHECK_EQ("not the others", fs_device_result(w.f, 1, n), PARKED);
 	CHECK_EQ("room for one", setlkw(&w, 1, 5, 51, F_WRLCK), PARKED);
 	world_end(&w);
 }
@@ -341,10 +341,10 @@ static void test_interrupt(void)
 	CHECK_EQ("wait", setlkw(&w, 2, 0, 3, F_WRLCK), PARKED);
 	interrupt(&w, unique);
 	CHECK_EQ("woken", w.f->woken, 1u << 1);
-	fake_fs_serve(w.f, 1);
-	fake_fs_serve(w.f, 2);
-	CHECK_EQ("interrupted", fake_fs_result(w.f, 1, 0), -EINTR);
-	CHECK_EQ("not the other", fake_fs_result(w.f, 2, 0), PARKED);
+	fs_device_serve(w.f, 1);
+	fs_device_serve(w.f, 2);
+	CHECK_EQ("interrupted", fs_device_result(w.f, 1, 0), -EINTR);
+	CHECK_EQ("not the other", fs_device_result(w.f, 2, 0), PARKED);
 	interrupt(&w, unique);
 	CHECK_EQ("twice", w.f->woken, 0);
 	/* The next unique but the INTERRUPT's own is the request's. */
@@ -370,7 +370,7 @@ static void restart(struct world *w, unsigned q, bool anew)
 	struct vq_config cfg = d->cfg;
 
 	d->vq.stopping = true;
-	fake_fs_serve(w->f, q);
+	fs_device_serve(w->f, q);
 	cfg.base = vq_stop(&d->vq);
 	if (anew) {
 		CHECK(cfg.base);
@@ -391,16 +391,16 @@ static void test_stop_and_continue(void)
 	for (unsigned n = 0; n < 2; n++) {
 		restart(&w, 2, false);
 		CHECK_EQ("nothing is in flight", d->vq.inflight, 0);
-		fake_fs_serve(w.f, 2);
-		CHECK_EQ("still waits", fake_fs_result(w.f, 2, 3), PARKED);
+		fs_device_serve(w.f, 2);
+		CHECK_EQ("still waits", fs_device_result(w.f, 2, 3), PARKED);
 		CHECK_EQ("in flight", d->vq.inflight, 1);
-		fake_fs_serve(w.f, 2);
+		fs_device_serve(w.f, 2);
 		CHECK_EQ("once", d->vq.inflight, 1);
 		CHECK_EQ("more work", setlkw(&w, 2, 0, 7, F_UNLCK), 0);
 	}
 	CHECK_EQ("unlock", setlk(&w, 1, F_UNLCK, 0, TO_END), 0);
-	fake_fs_serve(w.f, 2);
-	CHECK_EQ("locked", fake_fs_result(w.f, 2, 3), 0);
+	fs_device_serve(w.f, 2);
+	CHECK_EQ("locked", fs_device_result(w.f, 2, 3), 0);
 	CHECK_EQ("nothing in flight", d->vq.inflight, 0);
 	world_end(&w);
 }
@@ -414,8 +414,8 @@ static void test_stop_twice(void)
 	CHECK_EQ("lock", setlk(&w, 1, F_WRLCK, 0, TO_END), 0);
 	CHECK_EQ("wait", setlkw(&w, 2, 3, 2, F_WRLCK), PARKED);
 	d->vq.stopping = true;
-	fake_fs_serve(w.f, 2);
-	fake_fs_serve(w.f, 2);
+	fs_device_serve(w.f, 2);
+	fs_device_serve(w.f, 2);
 	CHECK_EQ("in flight", d->vq.inflight, 1);
 	CHECK_EQ("parked", w.f->fs.locks.n_waiters, 1);
 	world_end(&w);
@@ -430,10 +430,10 @@ static void test_new_start(void)
 	CHECK_EQ("wait", setlkw(&w, 2, 3, 2, F_WRLCK), PARKED);
 	CHECK_EQ("its memory is held", d->mem->refs, 3);
 	restart(&w, 2, true);
-	fake_fs_serve(w.f, 2);
+	fs_device_serve(w.f, 2);
 	CHECK_EQ("dropped", w.f->fs.locks.n_waiters, 0);
 	CHECK_EQ("its memory", d->mem->refs, 2);
-	CHECK_EQ("no answer", fake_fs_result(w.f, 2, 3), PARKED);
+	CHECK_EQ("no answer", fs_device_result(w.f, 2, 3), PARKED);
 	CHECK_EQ("told", w.f->fs.queues[2]->stats.dropped, 1);
 	CHECK_EQ("it works", setlkw(&w, 2, 3, 2, F_WRLCK), PARKED);
 	CHECK_EQ("in flight", d->vq.inflight, 1);
@@ -447,9 +447,9 @@ static void test_reset(void)
 	CHECK_EQ("lock", setlk(&w, 1, F_WRLCK, 0, TO_END), 0);
 	CHECK_EQ("wait", setlkw(&w, 2, 3, 2, F_WRLCK), PARKED);
 	CHECK_EQ("wait", flock_wait(&w, 2, 4, 1, F_WRLCK), 0);
-	for (unsigned q = 0; q < FAKE_FS_QUEUES; q++) {
+	for (unsigned q = 0; q < FS_DEVICE_QUEUES; q++) {
 		w.f->driver[q]->vq.stopping = true;
-		fake_fs_serve(w.f, q);
+		fs_device_serve(w.f, q);
 	}
 	w.f->fs.ops.reset(&w.f->fs);
 	CHECK_EQ("dropped", w.f->fs.locks.n_waiters, 0);
@@ -467,10 +467,10 @@ static void test_destroy(void)
 
 	CHECK_EQ("lock", setlk(&w, 1, F_WRLCK, 0, TO_END), 0);
 	CHECK_EQ("wait", setlkw(&w, 2, 3, 2, F_WRLCK), PARKED);
-	CHECK_EQ("DESTROY", fake_fs_call(w.f, 1, FUSE_DESTROY, 0, NULL, 0, NULL, 0), 0);
+	CHECK_EQ("DESTROY", fs_device_call(w.f, 1, FUSE_DESTROY, 0, NULL, 0, NULL, 0), 0);
 	CHECK_EQ("woken", w.f->woken, 1u << 2);
-	fake_fs_serve(w.f, 2);
-	CHECK_EQ("the end", fake_fs_result(w.f, 2, 3), -ENOTCONN);
+	fs_device_serve(w.f, 2);
+	CHECK_EQ("the end", fs_device_result(w.f, 2, 3), -ENOTCONN);
 	CHECK_EQ("nothing in flight", w.f->driver[2]->vq.inflight, 0);
 	CHECK_EQ("no owners", host_lock(&w, F_WRLCK), 0);
 	world_end(&w);
@@ -484,13 +484,13 @@ static void test_frozen(void)
 	CHECK_EQ("wait", setlkw(&w, 2, 3, 2, F_WRLCK), PARKED);
 	locks_end_waiters(&w.f->fs, -ENOLCK);
 	CHECK_EQ("woken", w.f->woken, 1u << 2);
-	fake_fs_serve(w.f, 2);
-	CHECK_EQ("ended", fake_fs_result(w.f, 2, 3), -ENOLCK);
+	fs_device_serve(w.f, 2);
+	CHECK_EQ("ended", fs_device_result(w.f, 2, 3), -ENOLCK);
 	CHECK_EQ("wait", setlkw(&w, 2, 3, 2, F_WRLCK), PARKED);
 	w.f->fs.frozen = true;
 	w.f->driver[2]->vq.stopping = true;
-	fake_fs_serve(w.f, 2);
-	CHECK_EQ("ended", fake_fs_result(w.f, 2, 3), -ENOLCK);
+	fs_device_serve(w.f, 2);
+	CHECK_EQ("ended", fs_device_result(w.f, 2, 3), -ENOLCK);
 	CHECK_EQ("not parked", setlkw(&w, 1, 3, 2, F_WRLCK), -ENOLCK);
 	CHECK_EQ("at once, it works", setlk(&w, 1, F_WRLCK, 0, 0), 0);
 	world_end(&w);
@@ -508,16 +508,17 @@ static void test_flock(void)
 	CHECK_EQ("the other handle", flock_of(&w, 1, F_RDLCK), -EAGAIN);
 	CHECK_EQ("wait", flock_wait(&w, 2, 0, 1, F_RDLCK), PARKED);
 	CHECK_EQ("downgrade", flock_of(&w, 0, F_RDLCK), 0);
-	fake_fs_serve(w.f, 2);
-	CHECK_EQ("both", fake_fs_result(w.f, 2, 0), 0);
+	fs_device_serve(w.f, 2);
+	CHECK_EQ("both", fs_device_result(w.f, 2, 0), 0);
 	CHECK_EQ("upgrade has to wait", flock_wait(&w, 2, 0, 1, F_WRLCK), PARKED);
 	/* The kernel has given up its shared lock for that, so this one can have both. */
 	CHECK_EQ("upgrade", flock_of(&w, 0, F_WRLCK), 0);
 	CHECK_EQ("RELEASE",
-		 fake_fs_call(w.f, 1, FUSE_RELEASE, w.node, &release, sizeof(release), NULL, 0), 0);
+		 fs_device_call(w.f, 1, FUSE_RELEASE, w.node, &release, sizeof(release), NULL, 0),
+		 0);
 	CHECK_EQ("woken", w.f->woken, 1u << 2);
-	fake_fs_serve(w.f, 2);
-	CHECK_EQ("locked", fake_fs_result(w.f, 2, 0), 0);
+	fs_device_serve(w.f, 2);
+	CHECK_EQ("locked", fs_device_result(w.f, 2, 0), 0);
 	CHECK_EQ("unlock", flock_of(&w, 1, F_UNLCK), 0);
 	CHECK_EQ("the host may", flock(w.host, LOCK_EX | LOCK_NB), 0);
 	world_end(&w);
@@ -534,8 +535,8 @@ static void test_flush_of_a_waiter(void)
 	CHECK_EQ("FLUSH", flush(&w, 2), 0);
 	CHECK_EQ("it has nothing", setlk(&w, 1, F_WRLCK, 0, 9), 0);
 	CHECK_EQ("FLUSH", flush(&w, 1), 0);
-	fake_fs_serve(w.f, 2);
-	CHECK_EQ("locked", fake_fs_result(w.f, 2, 0), 0);
+	fs_device_serve(w.f, 2);
+	CHECK_EQ("locked", fs_device_result(w.f, 2, 0), 0);
 	CHECK_EQ("held", host_lock(&w, F_RDLCK), -EAGAIN);
 	CHECK_EQ("FLUSH", flush(&w, 2), 0);
 	CHECK_EQ("no owners", w.f->fs.locks.owners.n, 0);
@@ -554,13 +555,13 @@ static void test_inode_gone(void)
 		const struct fuse_release_in release = { .fh = w.fh[i] };
 
 		CHECK_EQ("RELEASE",
-			 fake_fs_call(w.f, 1, FUSE_RELEASE, w.node, &release, sizeof(release), NULL,
-				      0),
+			 fs_device_call(w.f, 1, FUSE_RELEASE, w.node, &release, sizeof(release),
+					NULL, 0),
 			 0);
 	}
 	CHECK_EQ("held", host_lock(&w, F_RDLCK), -EAGAIN);
-	fake_fs_send(w.f, 0, 0, FUSE_FORGET, w.node, &forget, sizeof(forget), 0);
-	fake_fs_serve(w.f, 0);
+	fs_device_send(w.f, 0, 0, FUSE_FORGET, w.node, &forget, sizeof(forget), 0);
+	fs_device_serve(w.f, 0);
 	CHECK_EQ("no owners", w.f->fs.locks.owners.n, 0);
 	CHECK_EQ("free", host_lock(&w, F_RDLCK), 0);
 	world_end(&w);
