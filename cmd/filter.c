@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -71,6 +72,12 @@ static const struct syscall_rule common_rules[] = {
 	SYSCALL_RULES_END,
 };
 
+/*
+ * As many threads as this allocate without waiting for one another. If nobody says how many, the C
+ * library looks into /sys when there are more, which may be long after the filter is there.
+ */
+#define ARENAS 8
+
 /* Two modules may need the same call: that is one rule. */
 static int unless_there(int ret)
 {
@@ -136,6 +143,7 @@ int filter_lock(enum filter_action action, const struct filter *own)
 
 	if (action == FILTER_NONE)
 		return 0;
+	mallopt(M_ARENA_MAX, ARENAS);
 	ctx = seccomp_init(actions[action]);
 	if (ctx)
 		ret = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);

@@ -173,11 +173,53 @@ static void test_threads(void)
 	CHECK_EQ("thread", end_of(pid), SIGNAL(SIGSYS));
 }
 
+#define MANY 32
+
+static pthread_barrier_t all;
+
+static void *wait_and_allocate(void *arg)
+{
+	const int *fds = arg;
+	char c;
+
+	if (read(fds[0], &c, 1) != 1)
+		end(97);
+	free(malloc(100));
+	pthread_barrier_wait(&all); /* who has ended leaves its place to the next */
+	return NULL;
+}
+
+/* As many threads as there are queues at most may allocate, be it for the first time. */
+static void test_malloc(void)
+{
+	const struct filter none = { 0 };
+	pid_t pid = fork();
+
+	if (!pid) {
+		pthread_t threads[MANY];
+		char go[MANY] = { 0 };
+		int fds[2];
+
+		if (pipe(fds) || pthread_barrier_init(&all, NULL, MANY))
+			end(99);
+		for (size_t i = 0; i < MANY; i++)
+			if (pthread_create(&threads[i], NULL, wait_and_allocate, fds))
+				end(98);
+		if (filter_lock(FILTER_KILL, &none) || write(fds[1], go, MANY) != MANY)
+			end(96);
+		for (size_t i = 0; i < MANY; i++)
+			pthread_join(threads[i], NULL);
+		end(0);
+	}
+	CHECK_EQ("malloc", end_of(pid), 0);
+}
+
 int main(void)
 {
 	if (OWN_CALLS)
 		check_skip(OWN_CALLS);
 	test_calls();
 	test_threads();
+	test_malloc();
 	return check_done();
 }
