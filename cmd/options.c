@@ -159,6 +159,12 @@ static bool takes_value(const struct option_def *def)
 	       def->kind != OPTION_ENUM_FIRST;
 }
 
+/* Has it a list of values? */
+static bool is_enum(const struct option_def *def)
+{
+	return def->arg && (def->kind == OPTION_ENUM || def->kind == OPTION_ENUM_OPT);
+}
+
 static bool needs_value(const struct option_def *def)
 {
 	return takes_value(def) && def->kind != OPTION_ENUM_OPT;
@@ -244,7 +250,7 @@ static int complain(const struct command *cmd, const struct option_def *def, con
 {
 	fprintf(stderr, "vdax %s: %s%s wants %s", cmd->name, dashes(cmd, def), def->name,
 		kind_wants[def->kind]);
-	if (def->kind == OPTION_ENUM || def->kind == OPTION_ENUM_OPT)
+	if (is_enum(def))
 		print_values(stderr, def->arg);
 	fprintf(stderr, "%s%s%s\n", value ? ", not \"" : "", value ? value : "", value ? "\"" : "");
 	return -EINVAL;
@@ -376,7 +382,7 @@ static void print_option(const struct command *cmd, const struct option_def *o)
 	fprintf(f, "%s%s", dashes(cmd, o), o->name);
 	if (o->arg)
 		fputs(o->kind == OPTION_ENUM_OPT ? "[=" : " ", f);
-	if (o->kind == OPTION_ENUM || o->kind == OPTION_ENUM_OPT)
+	if (is_enum(o))
 		print_values(f, o->arg);
 	else if (o->arg)
 		fputs(o->arg, f);
