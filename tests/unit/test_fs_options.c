@@ -236,7 +236,7 @@ static void test_numbers(void)
 {
 	CHECK_EQ("defaults", parse(""), -1);
 	CHECK(o.fs.num_queues == FS_QUEUES_DEFAULT && o.fs.pool_threads == FS_POOL_MAX);
-	CHECK(o.fs.poll_ns == 0 && o.rlimit_nofile == FS_NOFILE_DEFAULT);
+	CHECK(o.fs.poll_ns == o.poll_us * UINT64_C(1000) && o.rlimit_nofile == FS_NOFILE_DEFAULT);
 	CHECK_EQ("given", parse("--queues=16 --thread-pool-size=1 --poll-us 50 --rlimit-nofile=0"),
 		 -1);
 	CHECK(o.fs.num_queues == 16 && o.fs.pool_threads == 1);
