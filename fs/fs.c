@@ -12,6 +12,7 @@
 #include "fs/async.h"
 #include "fs/cred.h"
 #include "fs/req.h"
+#include "fs/state.h"
 #include "host/log.h"
 #include "wire/virtio_fs.h"
 
@@ -27,8 +28,10 @@ static void config_read(void *dev, uint32_t off, void *buf, uint32_t len)
 
 static void start(void *dev, const struct device_start *how)
 {
-	(void)dev;
+	struct fs *fs = dev;
+
 	(void)how;
+	fs->frozen = false; /* if there was a migration, it has failed: we go on */
 }
 
 static void stop(void *dev)
@@ -42,6 +45,13 @@ static void reset(void *dev)
 
 	fs->session.ready = false;
 	fs_forget_all(fs);
+}
+
+static void logging(void *dev, bool on)
+{
+	struct fs *fs = dev;
+
+	fs->logging = on;
 }
 
 static uint64_t serve(void *dev, unsigned queue, struct vq *vq)
@@ -67,6 +77,9 @@ static const struct device_ops fs_device_ops = {
 	.reset = reset,
 	.serve = serve,
 	.wait_fd = wait_fd,
+	.logging = logging,
+	.save = fs_save,
+	.load = fs_load,
 };
 
 /* The rules of the command line that are texts until here. 0, or -errno after a message. */

@@ -65,7 +65,8 @@ struct fs {
 	struct idmap uids, gids; /* guest to host and back */
 	struct xattrmap *xattrs; /* NULL: names as they are */
 	bool as_root;		 /* CAP_SETUID and CAP_SETGID: may create files for anybody */
-	_Atomic bool frozen;	 /* the state is being saved: locks are not waited for */
+	_Atomic bool logging;	 /* a migration may be under way */
+	_Atomic bool frozen;	 /* a ring has stopped during one: locks are not waited for */
 	struct pool *pool;	 /* fs/async.h */
 	struct fs_queue *queues[FS_MAX_QUEUES];
 };
@@ -84,6 +85,9 @@ void fs_set_host(struct fs *fs, const struct device_host *host);
 
 /* Forgets all that the guest has: inodes, handles, locks. Any thread; requests may run. */
 void fs_forget_all(struct fs *fs);
+
+/* For migration: as after an INIT with that outcome. -EPROTO if it is none of ours. */
+int session_restore(struct fs *fs, uint32_t minor, bool swapped, uint64_t features);
 
 /* Is feature (FUSE_* INIT flag) in force? */
 static inline bool fs_has(const struct fs *fs, uint64_t feature)

@@ -21,6 +21,11 @@ extern const int fs_op_remove_syscalls[];
 extern const int fs_op_setattr_syscalls[];
 extern const int fs_op_xattr_syscalls[];
 extern const int fs_report_syscalls[];
+extern const int fs_state_load_inode_syscalls[];
+extern const int fs_state_load_syscalls[];
+extern const int fs_state_path_syscalls[];
+extern const int fs_state_save_syscalls[];
+extern const int fs_state_search_syscalls[];
 extern const int fs_uring_syscalls[];
 extern const struct syscall_rule fs_cred_rules[];
 extern const struct syscall_rule fs_lock_owner_rules[];
@@ -44,6 +49,11 @@ const int *const fs_syscalls[] = {
 	fs_op_setattr_syscalls,
 	fs_op_xattr_syscalls,
 	fs_report_syscalls,
+	fs_state_load_inode_syscalls,
+	fs_state_load_syscalls,
+	fs_state_path_syscalls,
+	fs_state_save_syscalls,
+	fs_state_search_syscalls,
 	fs_uring_syscalls,
 	NULL,
 };

@@ -192,3 +192,24 @@ int op_destroy(struct fs_req *rq)
 	fs_forget_all(rq->fs);
 	return 0;
 }
+
+int session_restore(struct fs *fs, uint32_t minor, bool swapped, uint64_t features)
+{
+	uint64_t ours;
+	int ret = minor < MINOR_OLDEST ? -EPROTO : negotiate(fs, features, &ours);
+
+	if (ret)
+		return ret;
+	if (ours != features) {
+		log_err(fs->name,
+			"migration: the guest has features %#llx, which this side was not "
+			"told to offer; both need the same options",
+			(unsigned long long)(features & ~ours));
+		return -EPROTO;
+	}
+	fs->session.minor = minor;
+	fs->session.features = features;
+	fs->session.swapped = swapped;
+	fs->session.ready = true;
+	return 0;
+}
