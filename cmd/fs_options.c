@@ -10,6 +10,7 @@
 #include "fs/idmap.h"
 #include "fs/xattrmap.h"
 #include "host/fd.h"
+#include "virtio/spin.h"
 
 #define VIRTIOFSD_VERSION "1.14.0"
 
@@ -78,7 +79,7 @@ static const struct option_def options[] = {
 	{ "thread-pool-size", "N", OPTION_U32, AT(thread_pool_size),
 	  "threads of the engine pool, 4 at most; see the manual" },
 	{ "poll-us", "N", OPTION_U32, AT(poll_us),
-	  "an idle queue polls so long before it sleeps (default: 0)" },
+	  "an idle queue polls so long before it sleeps (default: 20)" },
 
 	{ "sandbox", "namespace|chroot|none", OPTION_ENUM, AT(sandbox),
 	  "what the daemon can see (default: namespace)" },
@@ -199,9 +200,9 @@ static int check_values(const struct fs_options *o)
 		return usage_error("--queues wants 1 to %u", FS_QUEUES_MAX);
 	if (o->poll_us > 1000000)
 		return usage_error("--poll-us wants 1000000 at most");
-	if (o->fs.posix_acl != FS_OFFER_OFF && (o->translate_uid.n || o->translate_gid.n))
-		return usage_error("--posix-acl does not go with --translate-uid or "
-				   "--translate-gid: the ids in ACLs would be wrong");
+	if (o->fs.no_open && o->fs.flock)
+		return usage_error("--flock does not go with --no-open: its locks belong to "
+				   "open files");
 	if (o->fs.migration_mode == FS_MIGRATE_FILE_HANDLES && o->fs.migration_verify_handles)
 		return usage_error("--migration-verify-handles goes with "
 				   "--migration-mode find-paths");
@@ -313,6 +314,7 @@ bool fs_options_parse(int argc, char **argv, struct fs_options *o, int *status)
 			.inode_file_handles = FS_HANDLES_PREFER },
 		.fd = FS_FD_NOT_SET,
 		.seccomp = FILTER_KILL,
+		.poll_us = VQ_SPIN_DEFAULT_NS / 1000,
 		.rlimit_nofile = FS_NOFILE_DEFAULT,
 		.log_level = FS_LOG_INFO,
 		.thread_pool_size = FS_POOL_NOT_SET,
