@@ -25,7 +25,10 @@ void log_set_level(enum log_level level);
  */
 void log_set_sink(void (*sink)(enum log_level level, const char *line, size_t len));
 
-/* obj names what the message is about ("pmem0", "pmem0/q0"), or NULL. No trailing newline in fmt.
+/*
+ * One line. Bytes that are not printable ASCII come out as \xNN, whoever chose them.
+ *
+ * obj names what the message is about ("pmem0", "pmem0/q0"), or NULL. No trailing newline in fmt.
  */
 void log_msg(enum log_level level, const char *obj, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -91,6 +91,46 @@ static void test_long(void)
 	CHECK(strlen(text) <= 1024);
 }
 
+static const char *strange;
+
+static void strange_message(void)
+{
+	log_err("obj\033[2J", "%s|", strange);
+}
+
+/* What a guest may have chosen does nothing to a terminal, and fakes no line. */
+static const struct {
+	const char *name, *text, *want;
+} strange_cases[] = {
+	{ "printable", " !\"#$%&'()*+,-./09:;<=>?@AZ[\\]^_`az{|}~",
+	  " !\"#$%&'()*+,-./09:;<=>?@AZ[\\]^_`az{|}~" },
+	{ "a line of its own", "a\nvdax: error: b", "a\\x0avdax: error: b" },
+	{ "control characters", "\001\t\r\037\177", "\\x01\\x09\\x0d\\x1f\\x7f" },
+	{ "an escape sequence", "\033]0;title\007", "\\x1b]0;title\\x07" },
+	{ "beyond ASCII", "\200\237\302\205\377", "\\x80\\x9f\\xc2\\x85\\xff" },
+};
+
+static void test_strange(void)
+{
+	char want[256], most[1024];
+	const char *text;
+
+	for (size_t i = 0; i < ARRAY_SIZE(strange_cases); i++) {
+		strange = strange_cases[i].text;
+		snprintf(want, sizeof(want), "vdax: obj\\x1b[2J: error: %s|\n",
+			 strange_cases[i].want);
+		CHECK_NAMED(strange_cases[i].name, !strcmp(captured(strange_message), want));
+	}
+	/* The longest line is as long as ever, and ends with a whole escape. */
+	memset(most, '\001', sizeof(most) - 1);
+	most[sizeof(most) - 1] = '\0';
+	strange = most;
+	text = captured(strange_message);
+	CHECK_EQ("one line", count(text, "\n"), 1);
+	CHECK_NAMED("cut", strlen(text) <= 1024 && strlen(text) > 1000);
+	CHECK_NAMED("at an escape", !strcmp(text + strlen(text) - 5, "\\x01\n"));
+}
+
 static void guest_storm(void)
 {
 	for (unsigned i = 0; i < 1000; i++)
@@ -157,6 +197,7 @@ int main(void)
 {
 	test_levels();
 	test_long();
+	test_strange();
 	test_limit();
 	test_threads();
 	return check_done();
