@@ -6,6 +6,7 @@
 #   make check      all tests; the first time it fetches QEMU and kernels
 #   make check-unit the inner loop, under 20 seconds
 #   make check-long the large counts; can be stopped and started again
+#   make fuzz       all libFuzzer targets, FUZZ_SECONDS (600) each
 #   make bench      figures for docs/performance.md
 #   make install    to PREFIX (/usr/local), under DESTDIR
 
@@ -38,6 +39,12 @@ check-long: setup
 	@lab/host-packages check
 	@tests/run long
 
+FUZZ_SECONDS ?= 600
+
+fuzz:
+	@lab/host-packages build check
+	@VDAX_FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run fuzz
+
 bench: all setup
 	@bench/run
 
@@ -50,4 +57,4 @@ format:
 clean:
 	rm -rf $(BUILD) $(BUILD)-*
 
-.PHONY: all setup demo check check-unit check-long bench install format clean
+.PHONY: all setup demo check check-unit check-long fuzz bench install format clean

@@ -2,7 +2,8 @@
 /*
  * Runs a fuzz target without libFuzzer: each file given, or else each seed and mutations
  * of it from a fixed start, VDAX_FUZZ_RUNS in all. What a failed run was fed is left in
- * the file fuzz-input of the working directory, to be given as an argument.
+ * the file fuzz-input of the working directory, to be given as an argument. With --seeds DIR it
+ * only writes the seeds there, for libFuzzer.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -19,10 +20,11 @@
 
 static _Alignas(16) uint8_t input[MAX_INPUT];
 static size_t input_size;
+static int here; /* the working directory that we began in: a target may change it */
 
 static void save_input(int sig)
 {
-	int fd = open("fuzz-input", O_WRONLY | O_CREAT | O_TRUNC, 0666);
+	int fd = openat(here, "fuzz-input", O_WRONLY | O_CREAT | O_TRUNC, 0666);
 
 	if (fd >= 0 && write(fd, input, input_size) == (ssize_t)input_size)
 		close(fd);
@@ -68,7 +70,7 @@ static void run(void)
 static int run_files(char **names)
 {
 	for (; *names; names++) {
-		int fd = open(*names, O_RDONLY);
+		int fd = openat(here, *names, O_RDONLY);
 		ssize_t n = read(fd, input, sizeof(input));
 
 		if (n < 0) {
@@ -82,12 +84,32 @@ static int run_files(char **names)
 	return 0;
 }
 
+static int write_seeds(const char *dir)
+{
+	for (unsigned i = 0; (input_size = fuzz_seed(i, input, sizeof(input))); i++) {
+		char path[4096];
+		int fd;
+
+		snprintf(path, sizeof(path), "%s/seed-%u", dir, i);
+		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+		if (fd < 0 || write(fd, input, input_size) != (ssize_t)input_size) {
+			perror(path);
+			return 1;
+		}
+		close(fd);
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *s = getenv("VDAX_FUZZ_RUNS");
 	unsigned long runs = s ? strtoul(s, NULL, 0) : DEFAULT_RUNS, done = 0;
 	unsigned seeds = 0;
 
+	here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (argc == 3 && !strcmp(argv[1], "--seeds"))
+		return write_seeds(argv[2]);
 	if (argc > 1)
 		return run_files(argv + 1);
 	signal(SIGABRT, save_input);
