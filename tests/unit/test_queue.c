@@ -114,6 +114,30 @@ static void test_restart(void)
 	fake_free(f);
 }
 
+/* Requests that were kept over a stop are answered after it. */
+static void test_adopt(void)
+{
+	struct fake_driver *f = fake_new(8, 0);
+
+	fake_offer_one(f, 0);
+	fake_offer_one(f, 1);
+	REQUIRE(pop(f) == 1 && pop(f) == 1);
+	f->cfg.base = vq_stop(&f->vq);
+	REQUIRE(vq_start(&f->vq, &f->cfg, f->mem) == 0);
+	CHECK_EQ("more than the ring has", vq_adopt(&f->vq, 9), -EINVAL);
+	CHECK_EQ("two", vq_adopt(&f->vq, 2), 0);
+	CHECK_EQ("more than is left", vq_adopt(&f->vq, 7), -EINVAL);
+	for (uint16_t i = 2; i < 9; i++) /* 6 entries are left, whatever the driver says */
+		fake_offer_one(f, i % 8);
+	for (unsigned i = 0; i < 6; i++)
+		CHECK_EQ("others", pop(f), 1);
+	REQUIRE(vq_push(&f->vq, 0, 0) == 0 && vq_push(&f->vq, 1, 0) == 0);
+	CHECK_EQ("answered", vq_publish(&f->vq), 0);
+	CHECK_EQ("answered", fake_used_idx(f), 2);
+	CHECK_EQ("room again", pop(f), 1);
+	fake_free(f);
+}
+
 /* A base that was never started from is given back. */
 static void test_failed_first_start(void)
 {
@@ -626,6 +650,7 @@ int main(void)
 	REQUIRE(fault_init() == 0);
 	test_start();
 	test_restart();
+	test_adopt();
 	test_failed_first_start();
 	test_broken();
 	test_calls();
