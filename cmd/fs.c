@@ -28,6 +28,7 @@
 #include "host/log_syslog.h"
 #include "vhost/vhost.h"
 #include "virtio/fault.h"
+#include "wire/vhost_user.h"
 
 struct daemon {
 	struct fs_options o;
@@ -181,6 +182,8 @@ static int start_device(struct daemon *d)
 		return ret;
 	fs_set_host(&d->fs, &d->vhost.host);
 	d->vhost.once = !d->o.serve_again;
+	if (d->o.no_memory_slots)
+		d->vhost.withheld = (uint64_t)1 << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS;
 	if (d->socket.control_fd >= 0) {
 		ret = control_init(&d->control, &d->loop, d->socket.control_fd, report, d);
 		d->socket.control_fd = -1;

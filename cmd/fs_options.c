@@ -80,6 +80,8 @@ static const struct option_def options[] = {
 	  "threads of the engine pool, 4 at most; see the manual" },
 	{ "poll-us", "N", OPTION_U32, AT(poll_us),
 	  "an idle queue polls so long before it sleeps (default: 20)" },
+	{ "no-memory-slots", NULL, OPTION_FLAG, AT(no_memory_slots),
+	  "beside vdax pmem: its mappings are memory, of 8 regions at most" },
 
 	{ "sandbox", "namespace|chroot|none", OPTION_ENUM, AT(sandbox),
 	  "what the daemon can see (default: namespace)" },

@@ -30,6 +30,7 @@ struct fs_options {
 	const char *socket_group;
 	const char *control; /* or NULL: no control socket */
 	bool serve_again;
+	bool no_memory_slots; /* see vhost/regions.c */
 
 	enum fs_sandbox_mode sandbox;
 	enum filter_action seccomp;

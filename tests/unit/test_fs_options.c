@@ -125,6 +125,7 @@ static const struct {
 	{ "-o loglevel=warn", ENUM(log_level), FS_LOG_WARN },
 	{ "--syslog", BOOL(syslog), true },
 	{ "--serve-again", BOOL(serve_again), true },
+	{ "--no-memory-slots", BOOL(no_memory_slots), true },
 	{ "--daemonize", BOOL(daemonize), true },
 	{ "-f", BOOL(daemonize), false },
 	{ "-o allow_root,max_idle_threads=10", BOOL(fs.xattr), false },
