@@ -30,7 +30,8 @@ ALL = ("open tree rename node size data map mode perm stat list lock name contro
 # Name: (options of the daemon, groups). xattr and acl need options; all others do not.
 SETS = {
     "default": ([], ALL),
-    "xattr": (["--xattr", "--posix-acl"], ["xattr", "acl", "mode", "perm", "open", "hold"]),
+    "xattr": (["--xattr", "--posix-acl", "--modcaps=+sys_admin"],
+              ["xattr", "acl", "mode", "perm", "open", "hold"]),
     "locks": (["--posix-lock", "--flock"], ["lock", "hold", "rename"]),
     "writeback": (["--writeback"], ["data", "size", "map", "stat", "open", "mode", "hold", "list"]),
     "killpriv": (["--killpriv-v2"], ["mode", "data", "size", "open"]),
@@ -41,7 +42,8 @@ SETS = {
     "descriptors": (["--inode-file-handles=never"],
                     ["tree", "rename", "hold", "list", "name", "node"]),
     "all": (["--xattr", "--posix-acl", "--posix-lock", "--flock", "--writeback", "--killpriv-v2",
-             "--allow-direct-io", "--preserve-noatime"], ALL + ["xattr", "acl"]),
+             "--allow-direct-io", "--preserve-noatime",
+             "--modcaps=+sys_admin:+linux_immutable"], ALL + ["xattr", "acl"]),
 }
 
 SHOWN = 60

@@ -142,10 +142,12 @@ static void extended(void)
 			if (T(statx(AT_FDCWD, names[n], AT_SYMLINK_NOFOLLOW | AT_STATX_FORCE_SYNC,
 				    masks[i], &x)))
 				continue;
-			/* There may be more than was asked for. */
-			say("asked for %d mode %06o links %u owner %u:%u",
-			    !(masks[i] & STATX_BASIC_STATS & ~x.stx_mask), x.stx_mode, x.stx_nlink,
-			    x.stx_uid, x.stx_gid);
+			/* There may be more than was asked for, and it may be old. */
+			say("asked for %d type %o", !(masks[i] & STATX_BASIC_STATS & ~x.stx_mask),
+			    x.stx_mode & S_IFMT);
+			if ((masks[i] & STATX_BASIC_STATS) == STATX_BASIC_STATS)
+				say("mode %06o links %u owner %u:%u", x.stx_mode, x.stx_nlink,
+				    x.stx_uid, x.stx_gid);
 			if (masks[i] & STATX_BTIME)
 				say("btime there %d recent %d", (x.stx_mask & STATX_BTIME) != 0,
 				    is_recent((struct timespec){ .tv_sec = x.stx_btime.tv_sec }));
