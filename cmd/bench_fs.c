@@ -68,11 +68,11 @@ const struct command bench_fs_command = {
 	.summary = "Measure virtio-fs daemons, each in a folder of its own.",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
-	.epilogue =
-		"Workloads: create+close unlink lookup lookup-cold getattr chmod open+close "
-		"open+read+close\nreaddir readdirplus (100 names) rename mkdir+rmdir statfs "
-		"read-4k write-4k (at random) read-1m write-1m.\nx ops, x cpu, x sys: figures of "
-		"the first daemon as parts of another's.",
+	.epilogue = "Workloads: create+close unlink lookup lookup-cold getattr chmod open+close "
+		    "open+read+close\nreaddir readdirplus (100 names) rename "
+		    "mkdir+rmdir statfs\nread-4k read-4k-direct write-4k (at random) read-1m "
+		    "write-1m.\nx ops, x cpu, x sys: figures of "
+		    "the first daemon as parts of another's.",
 };
 
 struct bench {

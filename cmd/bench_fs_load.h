@@ -52,7 +52,7 @@ struct bench_driver {
 	struct vdax_fs_queue *q;
 	struct front_waiter waiter;
 	pthread_t thread;
-	uint64_t dir, list, big, big_fh; /* nodes, and a handle */
+	uint64_t dir, list, big, big_fh, direct_fh; /* nodes, and handles */
 	uint64_t *created;		 /* nodes of c0 ... */
 	unsigned n_created, n_removed;
 	unsigned next_cold;

@@ -90,9 +90,19 @@ static int look_up(struct bench_driver *d, uint64_t parent, const char *name, ui
 	return ret;
 }
 
-static int look_around(struct bench_driver *d)
+static int open_big(struct bench_driver *d, int flags, uint64_t *fh)
 {
 	struct front_fs_call c;
+	int ret;
+
+	front_fs_call_init(&c);
+	ret = front_fs_wait(d->s->g, &c, vdax_fs_open(d->q, &c.rq, d->big, (uint32_t)flags));
+	*fh = ret ? 0 : c.rq.reply.open.fh;
+	return ret == -ENOSYS ? 0 : ret;
+}
+
+static int look_around(struct bench_driver *d)
+{
 	char name[16];
 	int ret;
 
@@ -108,10 +118,8 @@ static int look_around(struct bench_driver *d)
 	}
 	if (ret)
 		return ret;
-	front_fs_call_init(&c);
-	ret = front_fs_wait(d->s->g, &c, vdax_fs_open(d->q, &c.rq, d->big, O_RDWR));
-	d->big_fh = ret ? 0 : c.rq.reply.open.fh;
-	return ret == -ENOSYS ? 0 : ret;
+	ret = open_big(d, O_RDWR, &d->big_fh);
+	return ret ? ret : open_big(d, O_RDONLY | O_DIRECT, &d->direct_fh);
 }
 
 static int open_driver(struct bench_session *s, unsigned index)
