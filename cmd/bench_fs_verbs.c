@@ -332,7 +332,6 @@ static const struct bench_workload workloads[] = {
 	{ .name = "open+read+close", .verb = { &v_open, &v_read_small, &v_flush, &v_release } },
 	{ .name = "readdir", .verb = { &v_opendir, &v_readdir, &v_releasedir } },
 	{ .name = "readdirplus", .verb = { &v_opendir, &v_readdirplus, &v_releasedir } },
-	{ .name = "readdirplus-cold", .verb = { &v_opendir, &v_readdirplus_cold, &v_releasedir } },
 	{ .name = "rename", .verb = { &v_rename } },
 	{ .name = "mkdir+rmdir", .verb = { &v_mkdir, &v_rmdir } },
 	{ .name = "statfs", .verb = { &v_statfs } },
