@@ -130,6 +130,7 @@ uint64_t fs_serve(struct fs_queue *q, struct vq *vq)
 		vq_refresh(vq);
 		ret = serve_batch(q, vq);
 		reaped |= async_reap(q->async); /* what the kernel has done at once */
+		async_flush(q->async);		/* and what it has done in part */
 		again_ns = locks_retry(q);
 		vq_publish(vq);
 		if (reaped && !ret)
