@@ -20,6 +20,7 @@
 
 struct vm_cfg {
 	struct option_list pmem;
+	struct option_list share;
 	const char *root;
 	const char *kernel;
 	const char *modules;
@@ -39,6 +40,8 @@ struct vm_cfg {
 
 static const struct option_def options[] = {
 	{ "pmem", "IMAGE", OPTION_LIST, AT(pmem), "mount IMAGE with DAX; may be given again" },
+	{ "share", "DIR[:TAG]", OPTION_LIST, AT(share),
+	  "mount DIR at /mnt/TAG; may be given again" },
 	{ "root", "IMAGE", OPTION_STRING, AT(root), "boot from IMAGE, mounted with DAX" },
 	{ "kernel", "KERNEL", OPTION_STRING, AT(kernel),
 	  "7.2 or 6.12 of the lab (default: the newest), or a file" },
@@ -55,7 +58,7 @@ static const struct option_def options[] = {
 	  "put a file or directory into the guest; may be given again" },
 	{ "log", "FILE", OPTION_STRING, AT(log), "keep the kernel's messages (with COMMAND)" },
 	{ "read-only", NULL, OPTION_FLAG, AT(read_only),
-	  "what the guest writes to the images is discarded" },
+	  "writes to the images are discarded, those to directories fail" },
 	{ "sparse", NULL, OPTION_FLAG, AT(sparse),
 	  "do not reserve space for the images: a full disk then kills the VM" },
 	{ "dry-run", NULL, OPTION_FLAG, AT(dry_run), "print the commands, start nothing" },
@@ -64,16 +67,21 @@ static const struct option_def options[] = {
 const struct command vm_command = {
 	.name = "vm",
 	.args = "[OPTION]... [-- COMMAND [ARG]...]",
-	.summary = "Boot a Linux guest with images mounted with DAX.",
+	.summary = "Boot a Linux guest with images mounted with DAX, and shared directories.",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
-	.epilogue = "The N-th IMAGE (ext4 or xfs, blocks of 4096 bytes) is at /mnt/pmemN, from 0;\n"
-		    "with --root from 1. Without COMMAND you get the guest's console; exit ends\n"
-		    "it, Ctrl-A X kills it. One COMMAND word is a script for the guest's shell,\n"
-		    "several are a program and its arguments. It is run as root, with no stdin.\n"
-		    "Exit status: that of COMMAND; 2 usage; 3 a sync of an image failed, writes\n"
-		    "may be lost; 125 the guest could not be started or ended too early;\n"
-		    "128 + N signal N.",
+	.epilogue =
+		"The N-th IMAGE (ext4 or xfs, blocks of 4096 bytes) is at /mnt/pmemN, from 0;\n"
+		"with --root from 1. The tag of DIR is its last part, if none is given. A tag\n"
+		"has no slash, so if a colon is part of the directory's name, end it with one.\n"
+		"\n"
+		"Without COMMAND you get the guest's console; exit ends it, Ctrl-A X kills it.\n"
+		"One COMMAND word is a script for the guest's shell, several are a program and\n"
+		"its arguments. It is run as root, with no stdin.\n"
+		"\n"
+		"Exit status: that of COMMAND; 2 usage; 3 a sync of an image failed, writes\n"
+		"may be lost; 125 the guest could not be started or ended too early;\n"
+		"128 + N signal N.",
 };
 
 static int usage_error(const char *what)
@@ -90,6 +98,8 @@ static int check_config(const struct vm_cfg *cfg, bool command)
 		return usage_error("--cpus wants at least 1");
 	if (cfg->modules && (!cfg->kernel || !strchr(cfg->kernel, '/')))
 		return usage_error("--modules goes with --kernel FILE");
+	if (cfg->pmem.n + cfg->share.n + (cfg->root != NULL) > VM_DEVICES_MAX)
+		return usage_error("too many images and directories for one VM");
 	if (cfg->log && !command)
 		return usage_error("--log goes with a COMMAND; the console shows it otherwise");
 	if (!command && !cfg->root && !cfg->dry_run && !isatty(STDIN_FILENO))
@@ -156,7 +166,19 @@ static int plan_kernel(struct vm_plan *plan, const struct vm_cfg *cfg)
 	return 0;
 }
 
-/* Fills all of it but the machine's directory and files. 0 or -errno after a message. */
+static int plan_shares(struct vm_plan *plan, const struct vm_cfg *cfg)
+{
+	struct vm_machine *m = &plan->machine;
+	int ret = vm_shares_check(plan->shares, cfg->share.n);
+
+	m->shares = plan->shares;
+	m->n_shares = cfg->share.n;
+	if (!ret && m->n_shares)
+		plan->share_sandbox = vm_share_sandbox();
+	return ret;
+}
+
+/* Fills the rest but the machine's directory and files. 0 or -errno after a message. */
 static int make_plan(struct vm_plan *plan, const struct vm_cfg *cfg, char **command)
 {
 	ssize_t n = readlink("/proc/self/exe", plan->self, sizeof(plan->self) - 1);
@@ -180,14 +202,57 @@ static int make_plan(struct vm_plan *plan, const struct vm_cfg *cfg, char **comm
 	};
 	ret = plan_images(plan, cfg);
 	if (!ret)
+		ret = plan_shares(plan, cfg);
+	if (!ret)
 		ret = vm_lab_find(&plan->lab);
 	if (!ret)
 		ret = plan_kernel(plan, cfg);
-	return ret ? ret : qemu_find(plan->qemu, &plan->lab, cfg->qemu);
+	return ret ? ret : qemu_find(plan->qemu, &plan->lab, cfg->qemu, plan->machine.n_images);
+}
+
+unsigned vm_daemons(const struct vm_plan *plan)
+{
+	return plan->machine.n_images + plan->machine.n_shares;
+}
+
+const char *vm_daemon_socket(char *buf, size_t len, const struct vm_plan *plan, unsigned i)
+{
+	bool image = i < plan->machine.n_images;
+
+	snprintf(buf, len, "%s/%s%u.sock", plan->machine.dir, image ? "pmem" : "fs",
+		 image ? i : i - plan->machine.n_images);
+	return buf;
+}
+
+const char *vm_daemon_name(const struct vm_plan *plan, unsigned i)
+{
+	unsigned n = plan->machine.n_images;
+
+	return i < n ? plan->images[i] : plan->shares[i - n].dir;
+}
+
+static void share_args(struct args *a, const struct vm_plan *plan, unsigned i, const char *socket)
+{
+	const struct vm_share_how how = {
+		.self = plan->self,
+		.socket = socket,
+		.sandbox = plan->share_sandbox,
+		.read_only = plan->read_only,
+		.pmem = plan->machine.n_images,
+	};
+
+	vm_share_args(a, &plan->shares[i], &how);
 }
 
 void vm_daemon_args(struct args *a, const struct vm_plan *plan, unsigned i)
 {
+	char socket[PATH_MAX];
+
+	vm_daemon_socket(socket, sizeof(socket), plan, i);
+	if (i >= plan->machine.n_images) {
+		share_args(a, plan, i - plan->machine.n_images, socket);
+		return;
+	}
 	args_add(a, "%s", plan->self);
 	args_add(a, "pmem");
 	args_add(a, "--once");
@@ -196,7 +261,7 @@ void vm_daemon_args(struct args *a, const struct vm_plan *plan, unsigned i)
 		args_add(a, "--read-only");
 	if (plan->sparse)
 		args_add(a, "--sparse");
-	args_add(a, "--socket-path=%s/pmem%u.sock", plan->machine.dir, i);
+	args_add(a, "--socket-path=%s", socket);
 	if (plan->images[i][0] == '-')
 		args_add(a, "--");
 	args_add(a, "%s", plan->images[i]);
@@ -254,6 +319,7 @@ static void make_qemu(struct args *a, const struct vm_plan *plan, unsigned i)
 static void print_plan(struct vm_plan *plan)
 {
 	struct vm_machine *m = &plan->machine;
+	char socket[64];
 
 	m->dir = "/tmp/vdax-vm";
 	m->out = "/tmp/vdax-vm/stdout";
@@ -261,7 +327,7 @@ static void print_plan(struct vm_plan *plan)
 	if (!m->log)
 		m->log = "/tmp/vdax-vm/log";
 	printf("mkdir -p -m 700 %s\n", m->dir);
-	for (unsigned i = 0; i < m->n_images; i++)
+	for (unsigned i = 0; i < vm_daemons(plan); i++)
 		print_command(vm_daemon_args, plan, i, " &\n");
 	if (*plan->command) {
 		printf("cat >%s/command <<'END'\n", m->dir);
@@ -269,8 +335,9 @@ static void print_plan(struct vm_plan *plan)
 		printf("END\n");
 	}
 	print_command(make_initramfs, plan, 0, "\n");
-	for (unsigned i = 0; i < m->n_images; i++)
-		printf("until [ -S %s/pmem%u.sock ]; do sleep 0.1; done\n", m->dir, i);
+	for (unsigned i = 0; i < vm_daemons(plan); i++)
+		printf("until [ -S %s ]; do sleep 0.1; done\n",
+		       vm_daemon_socket(socket, sizeof(socket), plan, i));
 	print_command(make_qemu, plan, 0, "\n");
 }
 
@@ -288,6 +355,8 @@ int cmd_vm(int argc, char **argv)
 	ret = check_config(&cfg, i < argc);
 	if (ret)
 		return ret;
+	if (vm_shares_parse(plan.shares, &cfg.share, cfg.pmem.n + (cfg.root != NULL)))
+		return EXIT_USAGE;
 	if (make_plan(&plan, &cfg, argv + i))
 		return EXIT_VM_FAILED;
 	if (!cfg.dry_run)

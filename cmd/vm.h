@@ -14,8 +14,7 @@
 #include "cmd/vm_kernel.h"
 #include "cmd/vm_lab.h"
 #include "cmd/vm_qemu.h"
-
-#define VM_IMAGES_MAX (OPTION_LIST_MAX + 1u) /* and the root */
+#include "cmd/vm_share.h"
 
 struct vm_plan {
 	char self[PATH_MAX]; /* this program */
@@ -23,7 +22,9 @@ struct vm_plan {
 	struct vm_lab lab;
 	struct vm_kernel kernel;
 	struct vm_machine machine;
-	const char *images[VM_IMAGES_MAX]; /* the root, if there is one, is the first */
+	const char *images[VM_DEVICES_MAX]; /* the root, if there is one, is the first */
+	struct vm_share shares[VM_DEVICES_MAX];
+	const char *share_sandbox; /* see vm_share_sandbox() */
 	bool read_only, sparse;
 	const struct option_list *additions; /* SRC:DST, into the initramfs */
 	char **command;			     /* ends with NULL; empty: the console */
@@ -33,7 +34,16 @@ extern const struct command vm_command;
 
 int cmd_vm(int argc, char **argv);
 
-/* The daemon of image i. */
+/* There is a daemon for each image, and then one for each share. */
+unsigned vm_daemons(const struct vm_plan *plan);
+
+/* Its socket, which is in the machine's directory. */
+const char *vm_daemon_socket(char *buf, size_t len, const struct vm_plan *plan, unsigned i);
+
+/* What it is called in messages. */
+const char *vm_daemon_name(const struct vm_plan *plan, unsigned i);
+
+/* Its command line. */
 void vm_daemon_args(struct args *a, const struct vm_plan *plan, unsigned i);
 
 /* What makes the initramfs; the command is in a file in the machine's directory. */

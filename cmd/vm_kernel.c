@@ -107,8 +107,8 @@ static int own_kernel(struct vm_kernel *k, const char *path, const char *modules
 	else
 		snprintf(k->modules, sizeof(k->modules), "/lib/modules/%s", k->release);
 	if (access(k->modules, R_OK) < 0)
-		log_warn(k->modules, "there are no modules of this kernel; if virtio_pmem and "
-				     "nd_pmem are not built in, give --modules DIR");
+		log_warn(k->modules, "there are no modules of this kernel; if its drivers of "
+				     "virtio are not built in, give --modules DIR");
 	return 0;
 }
 

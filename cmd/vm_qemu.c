@@ -15,9 +15,18 @@
 
 #define PROGRAM "qemu-system-x86_64"
 
-/* The first with vhost-user shared-memory requests. */
-#define NEEDED_MAJOR 11u
-#define NEEDED_MINOR 1u
+/* The first with vhost-user shared-memory requests, which images need. */
+static const struct qemu_version for_images = { 11, 1 };
+/* The first with -machine memory-backend. */
+static const struct qemu_version for_any = { 5, 0 };
+
+/* Of a device of virtio-fs: as many as its daemon has. */
+#define SHARE_QUEUES_MAX 8u
+
+static const struct qemu_version *needed(bool images)
+{
+	return images ? &for_images : &for_any;
+}
 
 int qemu_parse_version(const char *text, struct qemu_version *v)
 {
@@ -29,13 +38,15 @@ int qemu_parse_version(const char *text, struct qemu_version *v)
 	return 0;
 }
 
-bool qemu_suffices(const struct qemu_version *v)
+bool qemu_suffices(const struct qemu_version *v, bool images)
 {
-	return v->major > NEEDED_MAJOR || (v->major == NEEDED_MAJOR && v->minor >= NEEDED_MINOR);
+	const struct qemu_version *least = needed(images);
+
+	return v->major > least->major || (v->major == least->major && v->minor >= least->minor);
 }
 
 /* Is this one good? If not, says why in why. */
-static bool good_qemu(const char *path, char *why, size_t len)
+static bool good_qemu(const char *path, bool images, char *why, size_t len)
 {
 	struct args a = { .n = 0 };
 	struct qemu_version v;
@@ -56,7 +67,7 @@ static bool good_qemu(const char *path, char *why, size_t len)
 		snprintf(why, len, "%s does not tell its version", path);
 	else
 		snprintf(why, len, "%s is version %u.%u", path, v.major, v.minor);
-	return !ret && qemu_suffices(&v);
+	return !ret && qemu_suffices(&v, images);
 }
 
 /* Looks a program up in $PATH, if its name has no slash. path is PATH_MAX long. */
@@ -77,12 +88,15 @@ static bool find_program(char *path, const char *name)
 	return false;
 }
 
-int qemu_find(char *path, const struct vm_lab *lab, const char *wanted)
+int qemu_find(char *path, const struct vm_lab *lab, const char *wanted, bool images)
 {
-	static const char needs[] = "vdax needs QEMU 11.1 or later";
+	const struct qemu_version *least = needed(images);
+	char needs[64];
 	const char *who = "--qemu";
 	char why[2][PATH_MAX + 64] = { "there is no " PROGRAM " in PATH", "" };
 
+	snprintf(needs, sizeof(needs), "%s QEMU %u.%u or later",
+		 images ? "images need" : "vdax needs", least->major, least->minor);
 	if (!wanted || !*wanted) {
 		wanted = getenv("VDAX_QEMU");
 		who = "VDAX_QEMU";
@@ -92,15 +106,15 @@ int qemu_find(char *path, const struct vm_lab *lab, const char *wanted)
 			log_err(NULL, "%s: there is no program %s in PATH", who, wanted);
 			return -ENOENT;
 		}
-		if (good_qemu(path, why[0], sizeof(why[0])))
+		if (good_qemu(path, images, why[0], sizeof(why[0])))
 			return 0;
 		log_err(NULL, "%s: %s; %s", who, why[0], needs);
 		return -ENOENT;
 	}
-	if (find_program(path, PROGRAM) && good_qemu(path, why[0], sizeof(why[0])))
+	if (find_program(path, PROGRAM) && good_qemu(path, images, why[0], sizeof(why[0])))
 		return 0;
 	path_in(path, lab->cache, "bin/" PROGRAM, X_OK);
-	if (good_qemu(path, why[1], sizeof(why[1])))
+	if (good_qemu(path, images, why[1], sizeof(why[1])))
 		return 0;
 	log_err(NULL, "%s; %s; %s. Install it, give --qemu PATH, or run %s/fetch (make setup does)",
 		needs, why[0], why[1], lab->scripts);
@@ -174,11 +188,23 @@ static void add_ports(struct args *a, const struct vm_machine *m)
 	}
 }
 
+/* A word of the kernel's command line, which lab/init finds in its environment; or nothing. */
+static const char *share_word(char *buf, size_t len, const struct vm_machine *m)
+{
+	size_t n = 0;
+
+	buf[0] = '\0';
+	for (unsigned i = 0; i < m->n_shares; i++)
+		n += (size_t)snprintf(buf + n, len - n, "%s%s",
+				      i ? "," : " vdax_share=", m->shares[i].tag);
+	return buf;
+}
+
 static void add_kernel(struct args *a, const struct vm_machine *m)
 {
 	/* The emulated clock is the host's, and an emulated CPU leaks nothing. */
 	static const char emulated[] = " mitigations=off tsc=reliable no_timer_check";
-	char mount[32] = "";
+	char mount[32] = "", shares[16 + VM_DEVICES_MAX * (VM_TAG_MAX + 1)];
 
 	if (m->n_images)
 		snprintf(mount, sizeof(mount), " vdax_mount=%u", m->n_images);
@@ -186,8 +212,10 @@ static void add_kernel(struct args *a, const struct vm_machine *m)
 	OPTION(a, "initrd", "%s/initramfs", m->dir);
 	OPTION(a, "append",
 	       "console=ttyS0 loglevel=%u panic=-1 random.trust_cpu=on cryptomgr.notests%s "
-	       "vdax_modules=virtio_pci,virtio_pmem,nd_pmem%s%s%s%s",
-	       m->console ? 4u : 5u, m->kvm ? "" : emulated, mount, m->root ? " vdax_root=1" : "",
+	       "vdax_modules=virtio_pci%s%s%s%s%s%s%s",
+	       m->console ? 4u : 5u, m->kvm ? "" : emulated,
+	       m->n_images ? ",virtio_pmem,nd_pmem" : "", m->n_shares ? ",virtiofs" : "", mount,
+	       m->root ? " vdax_root=1" : "", share_word(shares, sizeof(shares), m),
 	       m->append ? " " : "", m->append ? m->append : "");
 }
 
@@ -215,5 +243,11 @@ void qemu_args(struct args *a, const struct vm_machine *m)
 		       "vhost-user-test-device-pci,chardev=c%u,virtio-id=27,num_vqs=1,vq_size=64,"
 		       "config_size=16",
 		       i);
+	}
+	for (unsigned i = 0; i < m->n_shares; i++) {
+		OPTION(a, "chardev", "socket,id=s%u,path=%s/fs%u.sock", i, value(dir, m->dir), i);
+		OPTION(a, "device",
+		       "vhost-user-fs-pci,chardev=s%u,tag=%s,num-request-queues=%" PRIu32, i,
+		       m->shares[i].tag, MIN(m->cpus, SHARE_QUEUES_MAX));
 	}
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Finds a QEMU that takes shared-memory mappings from a device, and makes its command line. */
+/* Finds a QEMU that can do what the VM needs, and makes its command line. */
 #ifndef CMD_VM_QEMU_H
 #define CMD_VM_QEMU_H
 
@@ -9,6 +9,7 @@
 
 #include "cmd/args.h"
 #include "cmd/vm_lab.h"
+#include "cmd/vm_share.h"
 
 struct qemu_version {
 	unsigned major, minor;
@@ -17,27 +18,31 @@ struct qemu_version {
 /* Reads what "qemu-system-x86_64 --version" prints. 0 or -EINVAL. */
 int qemu_parse_version(const char *text, struct qemu_version *v);
 
-/* Does this version have the device and the requests that vdax needs? */
-bool qemu_suffices(const struct qemu_version *v);
+/* Does this version have what a VM needs: for images, a device that shares memory with it? */
+bool qemu_suffices(const struct qemu_version *v, bool images);
 
 /*
  * Finds QEMU: wanted (--qemu) if not NULL, else $VDAX_QEMU, else the system's if it is new
  * enough, else the lab's. Its path is in path[PATH_MAX]. 0 or -ENOENT after a message.
  */
-int qemu_find(char *path, const struct vm_lab *lab, const char *wanted);
+int qemu_find(char *path, const struct vm_lab *lab, const char *wanted, bool images);
 
 /* Can this host and user run KVM? Asks the CPU too: /dev/kvm may be there without one. */
 bool kvm_works(void);
+
+/* As many virtio devices as there is room for on the bus. */
+#define VM_DEVICES_MAX 28u
 
 /* What the command line is made of; strings are borrowed. */
 struct vm_machine {
 	const char *qemu;
 	const char *kernel;
-	const char *dir; /* has pmemN.sock and initramfs; gets status */
+	const char *dir; /* has pmemN.sock, fsN.sock and initramfs; gets status */
 	bool kvm;
 	uint64_t memory; /* bytes */
 	uint32_t cpus;
-	unsigned n_images;
+	unsigned n_images, n_shares;
+	const struct vm_share *shares;
 	bool root;	    /* the first image is the root file system */
 	bool console;	    /* stdin and stdout are the guest's console; else the rest is set: */
 	const char *out;    /* file for the command's stdout, */

@@ -53,7 +53,7 @@ struct vm {
 	struct vm_plan *plan;
 	char dir[64];
 	char log[96];
-	struct proc daemons[VM_IMAGES_MAX];
+	struct proc daemons[VM_DEVICES_MAX];
 	struct proc initramfs;
 	struct proc qemu;
 	int signals;	   /* signalfd */
@@ -65,9 +65,9 @@ struct vm {
 
 static struct proc *child(struct vm *vm, unsigned i)
 {
-	if (i < vm->plan->machine.n_images)
+	if (i < vm_daemons(vm->plan))
 		return &vm->daemons[i];
-	i -= vm->plan->machine.n_images;
+	i -= vm_daemons(vm->plan);
 	return i == 0 ? &vm->initramfs : i == 1 ? &vm->qemu : NULL;
 }
 
@@ -187,9 +187,9 @@ static int start_helpers(struct vm *vm)
 	struct args a = { .n = 0 };
 	int ret = write_command(vm);
 
-	for (unsigned i = 0; !ret && i < vm->plan->machine.n_images; i++) {
+	for (unsigned i = 0; !ret && i < vm_daemons(vm->plan); i++) {
 		vm_daemon_args(&a, vm->plan, i);
-		ret = proc_start(&vm->daemons[i], vm->plan->images[i], &a, &how);
+		ret = proc_start(&vm->daemons[i], vm_daemon_name(vm->plan, i), &a, &how);
 		args_fini(&a);
 	}
 	if (!ret) {
@@ -204,11 +204,12 @@ static int start_helpers(struct vm *vm)
 static int await_daemon(struct vm *vm, unsigned i)
 {
 	const struct proc *p = &vm->daemons[i];
-	char path[96], c;
+	char socket[96], path[104], c;
 	int fd = -1, ms = 1;
 	bool ready = false;
 
-	snprintf(path, sizeof(path), "%s/pmem%u.sock.ctl", vm->dir, i);
+	snprintf(path, sizeof(path), "%s.ctl",
+		 vm_daemon_socket(socket, sizeof(socket), vm->plan, i));
 	while (p->running && !vm->stop && !ready) {
 		if (fd < 0)
 			fd = connect_unix(path);
@@ -225,7 +226,7 @@ static int await_helpers(struct vm *vm)
 {
 	int ret = 0;
 
-	for (unsigned i = 0; !ret && i < vm->plan->machine.n_images; i++)
+	for (unsigned i = 0; !ret && i < vm_daemons(vm->plan); i++)
 		ret = await_daemon(vm, i);
 	while (!ret && vm->initramfs.running && !vm->stop)
 		pump(vm, -1);
@@ -297,7 +298,7 @@ static int start_qemu(struct vm *vm)
 /* A daemon that has ended though QEMU runs, and goes on for a while: not because of it. */
 static const struct proc *ended_daemon(struct vm *vm)
 {
-	for (unsigned i = 0; i < vm->plan->machine.n_images; i++)
+	for (unsigned i = 0; i < vm_daemons(vm->plan); i++)
 		if (!vm->daemons[i].running) {
 			pump_until_end(vm, &vm->qemu, QEMU_GRACE_NS);
 			return vm->qemu.running ? &vm->daemons[i] : NULL;
@@ -338,7 +339,7 @@ static void end_children(struct vm *vm)
 
 	proc_signal(&vm->initramfs, SIGTERM);
 	proc_signal(&vm->qemu, SIGKILL);
-	for (unsigned i = 0; i < vm->plan->machine.n_images; i++)
+	for (unsigned i = 0; i < vm_daemons(vm->plan); i++)
 		proc_signal(&vm->daemons[i], SIGTERM);
 	for (unsigned i = 0; (p = child(vm, i)); i++)
 		while (p->running)

@@ -13,6 +13,7 @@
 #include "cmd/vm_kernel.h"
 #include "cmd/vm_memory.h"
 #include "cmd/vm_qemu.h"
+#include "cmd/vm_share.h"
 #include "tests/lib/check.h"
 
 static void check_str(const char *what, const char *got, const char *want)
@@ -25,16 +26,18 @@ static void check_str(const char *what, const char *got, const char *want)
 static const struct {
 	const char *text;
 	int ret;
-	bool suffices;
+	bool images, any; /* does it suffice for a VM with images, and for one without? */
 } version_cases[] = {
-	{ "QEMU emulator version 11.1.3 (Debian 1:11.1.3+ds-1~bpo13+1)\nCopyright", 0, true },
-	{ "QEMU emulator version 11.1.0\n", 0, true },
-	{ "QEMU emulator version 11.0.91\n", 0, false },
-	{ "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)", 0, false },
-	{ "QEMU emulator version 12.0.0", 0, true },
-	{ "QEMU emulator version 9.11", 0, false },
-	{ "version eleven", -EINVAL, false },
-	{ "", -EINVAL, false },
+	{ "QEMU emulator version 11.1.3 (Debian 1:11.1.3+ds-1~bpo13+1)\nCopyright", 0, true, true },
+	{ "QEMU emulator version 11.1.0\n", 0, true, true },
+	{ "QEMU emulator version 11.0.91\n", 0, false, true },
+	{ "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)", 0, false, true },
+	{ "QEMU emulator version 12.0.0", 0, true, true },
+	{ "QEMU emulator version 9.11", 0, false, true },
+	{ "QEMU emulator version 5.0.0", 0, false, true },
+	{ "QEMU emulator version 4.2.1", 0, false, false },
+	{ "version eleven", -EINVAL, false, false },
+	{ "", -EINVAL, false, false },
 };
 
 static void test_version(void)
@@ -44,7 +47,8 @@ static void test_version(void)
 		const char *text = version_cases[i].text;
 
 		CHECK_EQ(text, qemu_parse_version(text, &v), version_cases[i].ret);
-		CHECK_EQ(text, qemu_suffices(&v), version_cases[i].suffices);
+		CHECK_EQ(text, qemu_suffices(&v, true), version_cases[i].images);
+		CHECK_EQ(text, qemu_suffices(&v, false), version_cases[i].any);
 	}
 }
 
@@ -183,6 +187,158 @@ static void test_qemu_args(void)
 	args_fini(&a);
 }
 
+static void test_qemu_shares(void)
+{
+	static const struct vm_share shares[] = { { "/src", "src" }, { "x", "share1" } };
+	struct vm_machine m = machine;
+	struct args a = { .n = 0 };
+	const char *text;
+
+	m.shares = shares;
+	m.n_shares = 2;
+	qemu_args(&a, &m);
+	text = printed(print_args, &a);
+	CHECK_NAMED("beside images",
+		    strstr(text, "vdax_modules=virtio_pci,virtio_pmem,nd_pmem,virtiofs "
+				 "vdax_mount=2 vdax_share=src,share1 quiet'"));
+	CHECK_NAMED("its socket", strstr(text, "socket,id=s1,path=/run/a,,b/fs1.sock"));
+	CHECK_NAMED("its device", strstr(text, "vhost-user-fs-pci,chardev=s1,tag=share1,"
+					       "num-request-queues=2"));
+	CHECK_NAMED("no third", !strstr(text, "id=s2"));
+	args_fini(&a);
+
+	m.n_images = 0;
+	m.cpus = 40;
+	qemu_args(&a, &m);
+	text = printed(print_args, &a);
+	CHECK_NAMED("no images", strstr(text, "vdax_modules=virtio_pci,virtiofs vdax_share=src"));
+	CHECK_NAMED("as many queues as there are", strstr(text, "num-request-queues=8"));
+	CHECK_NAMED("no image's device", !strstr(text, "vhost-user-test-device-pci"));
+	args_fini(&a);
+}
+
+/* Each has the longest tag there is, and all are in the kernel's command line. */
+static void test_qemu_full(void)
+{
+	static struct vm_share shares[VM_DEVICES_MAX];
+	struct vm_machine m = machine;
+	struct args a = { .n = 0 };
+	const char *at = NULL;
+
+	for (unsigned i = 0; i < VM_DEVICES_MAX; i++)
+		snprintf(shares[i].tag, sizeof(shares[i].tag), "%036u", i);
+	m.n_images = 0;
+	m.n_shares = VM_DEVICES_MAX;
+	m.shares = shares;
+	qemu_args(&a, &m);
+	for (unsigned i = 0; i < a.n; i++)
+		if (!strcmp(a.v[i], "-append"))
+			at = a.v[i + 1];
+	REQUIRE(at);
+	CHECK_NAMED("it fits", !a.failed);
+	CHECK_NAMED("x86 takes so much", strlen(at) < 2048);
+	CHECK_NAMED("the first", strstr(at, " vdax_share=000000000000000000000000000000000000,"));
+	CHECK_NAMED("the last", strstr(at, ",000000000000000000000000000000000027 quiet"));
+	args_fini(&a);
+}
+
+static const struct {
+	const char *text, *dir, *tag; /* tag NULL: refused */
+} share_cases[] = {
+	{ "/srv/data", "/srv/data", "data" },
+	{ "/srv/data/", "/srv/data/", "data" },
+	{ "data", "data", "data" },
+	{ "/srv/data:d", "/srv/data", "d" },
+	{ "/:root", "/", "root" },
+	{ "/", "/", "share7" },
+	{ ".", ".", "share7" },
+	{ "../..", "../..", "share7" },
+	{ "a b", "a b", "share7" },
+	{ "a,b", "a,b", "share7" },
+	{ "a/-b", "a/-b", "share7" },
+	{ ".config", ".config", ".config" },
+	{ "backup:1", "backup", "1" },
+	{ "backup:1/", "backup:1/", "share7" },
+	{ "backup:1:b", "backup:1", "b" },
+	{ "a:b/c", "a:b/c", "c" },
+	{ "d:123456789012345678901234567890123456", "d", "123456789012345678901234567890123456" },
+	{ "d:1234567890123456789012345678901234567", NULL, NULL },
+	{ "1234567890123456789012345678901234567", "1234567890123456789012345678901234567",
+	  "share7" },
+	{ "d:", NULL, NULL },
+	{ "d:a b", NULL, NULL },
+	{ "d:a,b", NULL, NULL },
+	{ "d:..", NULL, NULL },
+	{ "d:-x", NULL, NULL },
+	{ ":tag", NULL, NULL },
+	{ "", NULL, NULL },
+};
+
+static void test_share_names(void)
+{
+	char *longest = calloc(1, PATH_MAX + 1);
+	struct vm_share s;
+
+	for (size_t i = 0; i < ARRAY_SIZE(share_cases); i++) {
+		const char *text = share_cases[i].text;
+		int want = share_cases[i].tag ? 0 : -EINVAL;
+
+		CHECK_EQ(text, vm_share_parse(&s, text, 7), want);
+		if (!want) {
+			check_str("its directory", s.dir, share_cases[i].dir);
+			check_str("its tag", s.tag, share_cases[i].tag);
+		}
+	}
+	REQUIRE(longest);
+	memset(longest, 'x', PATH_MAX);
+	CHECK_EQ("no path is so long", vm_share_parse(&s, longest, 0), -EINVAL);
+	free(longest);
+}
+
+static void test_share_clashes(void)
+{
+	static const struct {
+		struct option_list given;
+		unsigned n_images;
+		int ret;
+	} cases[] = {
+		{ { 2, { "a/data", "b/other" } }, 0, 0 },
+		{ { 2, { "a/data", "b/data" } }, 0, -EINVAL },
+		{ { 2, { "a/data", "b/data:more" } }, 0, 0 },
+		{ { 3, { "/:share2", "/tmp", "." } }, 0, -EINVAL },
+		{ { 1, { "pmem1" } }, 1, 0 },
+		{ { 1, { "pmem1" } }, 2, -EINVAL },
+		{ { 1, { "pmem1" } }, 0, 0 },
+		{ { 0, { NULL } }, 0, 0 },
+	};
+	struct vm_share s[3];
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		CHECK_EQ("tags", vm_shares_parse(s, &cases[i].given, cases[i].n_images),
+			 cases[i].ret);
+}
+
+static void test_share_daemon(void)
+{
+	static const struct vm_share s = { "/a b", "tag" };
+	struct vm_share_how how = { .self = "vdax", .socket = "/run/s" };
+	struct args a = { .n = 0 };
+
+	vm_share_args(&a, &s, &how);
+	check_str("as it is", printed(print_args, &a),
+		  "vdax fs \\\n    --log-level=warn \\\n    --socket-path=/run/s \\\n"
+		  "    --control=/run/s.ctl \\\n    '--shared-dir=/a b'");
+	args_fini(&a);
+	how.sandbox = "chroot";
+	how.read_only = how.pmem = true;
+	vm_share_args(&a, &s, &how);
+	check_str("with all", printed(print_args, &a),
+		  "vdax fs \\\n    --log-level=warn \\\n    --sandbox=chroot \\\n"
+		  "    --readonly \\\n    --no-memory-slots \\\n    --socket-path=/run/s \\\n"
+		  "    --control=/run/s.ctl \\\n    '--shared-dir=/a b'");
+	args_fini(&a);
+}
+
 static void test_args_full(void)
 {
 	struct args a = { .n = 0 };
@@ -238,6 +394,11 @@ int main(void)
 	test_quote();
 	test_command();
 	test_qemu_args();
+	test_qemu_shares();
+	test_qemu_full();
+	test_share_names();
+	test_share_clashes();
+	test_share_daemon();
 	test_args_full();
 	test_kernel_release();
 	test_regions();
