@@ -151,6 +151,19 @@ static void fill_out(struct fuse_init_out *out, uint32_t readahead, uint64_t fea
 	};
 }
 
+/* A guest may begin as many sessions as it likes, but not fill the log with them. */
+static void log_session(const struct fs_req *rq, const struct fuse_init_in *in, uint64_t features)
+{
+	static struct log_limit limit;
+
+	if (log_allowed(&limit, rq->fs->name))
+		log_info(rq->fs->name, "FUSE %u.%u, %s-endian guest, features %#llx", in->major,
+			 in->minor,
+			 rq->swapped == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) ? "big"
+										    : "little",
+			 (unsigned long long)features);
+}
+
 int op_init(struct fs_req *rq)
 {
 	struct fs *fs = rq->fs;
@@ -179,9 +192,7 @@ int op_init(struct fs_req *rq)
 	fs->session.features = features;
 	fs->session.swapped = rq->swapped;
 	fs->session.ready = true;
-	log_info(fs->name, "FUSE %u.%u, %s-endian guest, features %#llx", in.major, in.minor,
-		 rq->swapped == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) ? "big" : "little",
-		 (unsigned long long)features);
+	log_session(rq, &in, features);
 	fill_out(FS_REPLY(rq, fuse_init_out), in.max_readahead, features);
 	return sizeof(struct fuse_init_out);
 }
