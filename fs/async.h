@@ -63,7 +63,10 @@ void async_free(struct async_engine *e);
 /* The queue's thread: gives what was submitted to the kernel. One system call, or none. */
 void async_flush(struct async_engine *e);
 
-/* Answers (fs_ticket_answer()) what is finished. True if there was any. */
+/*
+ * Answers (fs_ticket_answer()) what is finished. True if there was any, or a part of one: what goes
+ * on from there wants async_flush(), and nothing else will wake the thread for it.
+ */
 bool async_reap(struct async_engine *e);
 
 /* Jobs that are not answered. */

@@ -61,7 +61,7 @@ int uring_fd(const struct uring *u);
 void uring_add(struct uring *u, struct job *job);
 bool uring_has_new(const struct uring *u); /* something that uring_flush() is for */
 void uring_flush(struct uring *u);
-bool uring_reap(struct uring *u); /* true if a job was answered */
+bool uring_reap(struct uring *u); /* as async_reap() */
 bool uring_busy(const struct uring *u);
 void uring_wait(struct uring *u); /* until one call is finished */
 

@@ -217,7 +217,6 @@ bool uring_reap(struct uring *u)
 {
 	struct io_uring_cqe *cqe;
 	unsigned head, n = 0;
-	bool answered = false;
 
 	if (!u->in_ring)
 		return false;
@@ -227,16 +226,14 @@ bool uring_reap(struct uring *u)
 		struct job *job = io_uring_cqe_get_data(cqe);
 
 		n++;
-		if (job_advance(job, cqe->res)) {
+		if (job_advance(job, cqe->res))
 			async_answer(u->e, job);
-			answered = true;
-		} else {
+		else
 			uring_add(u, job);
-		}
 	}
 	io_uring_cq_advance(&u->ring, n);
 	u->in_ring -= n;
-	return answered;
+	return n;
 }
 
 bool uring_busy(const struct uring *u)

@@ -522,6 +522,40 @@ static void test_drain(enum fs_engine engine)
 	tear_down();
 }
 
+/*
+ * A read that is short goes on where it stopped, also if what it had so far came at once, with its
+ * submission: then nothing will wake who sleeps. So async_reap() says that there was something.
+ */
+static void test_short_at_once(enum fs_engine engine)
+{
+	struct test_queue *tq;
+	bool asleep = false;
+	int ep;
+
+	set_up(engine, 1);
+	tq = queues[0];
+	ep = watch(tq);
+	/* More than one: the end of a former test's ring may wake us once. */
+	for (unsigned i = 0; i < 4 && !asleep; i++) {
+		struct job *job = job_of(tq, JOB_READ, i, 1, 8192);
+
+		job->whole = true;
+		job->off = FILE_SIZE - 5000;
+		/* Now it is in the page cache. */
+		MUST(pread(file, tq->ram, 8192, (off_t)job->off) == 5000);
+		async_submit(job);
+		while (!tq->times[i] && !asleep) {
+			async_flush(tq->q.async);
+			asleep = !async_reap(tq->q.async) && !sleep_until_some(tq, ep);
+		}
+		CHECK_NAMED("no wake-up was lost", !asleep);
+		async_drain(tq->q.async);
+		CHECK_EQ("up to the end", tq->res[i], 5000);
+	}
+	close(ep);
+	tear_down();
+}
+
 static void *queue_main(void *arg)
 {
 	serve_mixed(arg, 64);
@@ -590,6 +624,7 @@ static void test_engine(enum fs_engine engine)
 	tear_down();
 	test_drain(engine);
 	test_waiting(engine);
+	test_short_at_once(engine);
 	test_threads(engine);
 }
 
