@@ -113,9 +113,9 @@ static bool clear_slot(struct fs *fs, uint32_t slot, int *fd)
 	struct inode *i = inode_at(&fs->inodes, f->ring[slot]);
 	uint64_t v = f->ring[slot] ? atomic_load(&i->fd) : 0;
 
-	if (v && i->flags & INODE_PINNED)
-		v = 0; /* another inode is in that place now, and its descriptor is no business of
-			  ours */
+	/* It stays open now, or another inode is in that place: no business of ours any more. */
+	if (v && i->flags & (INODE_PINNED | INODE_HELD))
+		v = 0;
 	if (PINS(v))
 		return false;
 	if (v & USED) {
@@ -189,7 +189,10 @@ static int open_handle(struct fs *fs, const struct inode *i, int flags)
 	return fd >= 0 ? fd : errno == EMFILE ? -ENFILE : -errno;
 }
 
-/* The handle was looked up apart from the numbers: do they belong together? 0 or -ESTALE. */
+/*
+ * The handle was looked up apart from the numbers: do they belong together? 0 or -ESTALE. If not,
+ * the next LOOKUP of these numbers must not end here again, so it shall compare the handle.
+ */
 static int verify(struct fs *fs, struct inode *i, int fd)
 {
 	const struct mount *m = mount_at(fs, i->mount);
@@ -199,8 +202,10 @@ static int verify(struct fs *fs, struct inode *i, int fd)
 		return 0;
 	if (statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_TYPE, &st) < 0 || st.stx_ino != i->ino ||
 	    st.stx_dev_major != m->dev_major || st.stx_dev_minor != m->dev_minor ||
-	    (st.stx_mode & S_IFMT) != i->type)
+	    (st.stx_mode & S_IFMT) != i->type) {
+		atomic_fetch_or(&i->flags, INODE_YOUNG);
 		return -ESTALE;
+	}
 	atomic_fetch_or(&i->flags, INODE_VERIFIED);
 	return 0;
 }

@@ -28,17 +28,21 @@ int no_open_handle(struct fs_req *rq, bool writes)
 
 int no_open_keep(struct fs *fs, const struct inode *dir, int pfd, const char *name)
 {
-	struct inode *i;
+	struct inode *found, *i;
 	struct statx st;
 	int ret;
 
 	if (!no_open_in_force(fs, false))
 		return 0;
 	/* A lookup for nothing, if the guest does not know it; that is taken back below. */
-	ret = inode_lookup(fs, dir, pfd, name, &st, &i);
+	ret = inode_lookup(fs, dir, pfd, name, &st, &found);
 	if (ret)
 		return ret == -ENFILE || ret == -ENOMEM ? ret : 0; /* the host will say the rest */
+	i = inode_get(fs, inode_id(found));
+	if (!i)
+		return 0; /* the guest has forgotten it on another queue: it does not need it */
 	ret = S_ISREG(st.stx_mode) ? inode_hold(fs, i) : 0;
 	inode_unlookup(fs, i, 1);
+	inode_put(fs, i);
 	return ret;
 }

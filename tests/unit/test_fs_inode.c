@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* fs/inode*.c with somebody else who changes things at the worst moment. */
+#include <dirent.h>
+#include <errno.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "tests/lib/fs_device.h"
+
+#define OLD_US 60000u /* a file of that age is known by its numbers */
+
+/* Called once, right after the numbers of this name were asked for. */
+static const char *hook_name;
+static void (*hook)(void);
+
+int __real_statx(int fd, const char *path, int flags, unsigned mask, struct statx *st);
+int __wrap_statx(int fd, const char *path, int flags, unsigned mask, struct statx *st);
+int __wrap_statx(int fd, const char *path, int flags, unsigned mask, struct statx *st)
+{
+	int ret = __real_statx(fd, path, flags, mask, st);
+
+	if (hook_name && !strcmp(path, hook_name)) {
+		hook_name = NULL;
+		hook();
+	}
+	return ret;
+}
+
+static bool forgets; /* another queue has a FORGET for what this LOOKUP finds */
+
+int __real_inode_lookup(struct fs *fs, const struct inode *parent, int pfd, const char *name,
+			struct statx *st, struct inode **out);
+int __wrap_inode_lookup(struct fs *fs, const struct inode *parent, int pfd, const char *name,
+			struct statx *st, struct inode **out);
+int __wrap_inode_lookup(struct fs *fs, const struct inode *parent, int pfd, const char *name,
+			struct statx *st, struct inode **out)
+{
+	int ret = __real_inode_lookup(fs, parent, pfd, name, st, out);
+
+	if (!ret && forgets)
+		inode_unlookup(fs, *out, UINT64_MAX);
+	return ret;
+}
+
+static void make_file(const struct fs_device *f, const char *name)
+{
+	int fd = openat(f->dir_fd, name, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+
+	REQUIRE(fd >= 0);
+	close(fd);
+}
+
+static int getattr(struct fs_device *f, uint64_t node, struct fuse_attr_out *out)
+{
+	const struct fuse_getattr_in in = { 0 };
+
+	return fs_device_call(f, 1, FUSE_GETATTR, node, &in, sizeof(in), out, sizeof(*out));
+}
+
+static int unlink_name(struct fs_device *f, const char *name)
+{
+	return fs_device_call(f, 1, FUSE_UNLINK, FUSE_ROOT_ID, name, (uint32_t)strlen(name) + 1,
+			      NULL, 0);
+}
+
+static unsigned open_fds(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	REQUIRE(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+static bool has_handles(const struct fs_device *f)
+{
+	if (f->fs.mounts.m[0]->handles)
+		return true;
+	fprintf(stderr, "no file handles here\n");
+	return false;
+}
+
+static struct fs_device *device;
+
+static void swap_files(void)
+{
+	REQUIRE(!renameat2(device->dir_fd, "a", device->dir_fd, "b", RENAME_EXCHANGE));
+}
+
+/* The numbers of one file and the handle of another: ESTALE, but not for ever. */
+static void test_swapped(void)
+{
+	struct fs_device *f = device = fs_device_new();
+	struct fuse_attr_out out;
+	uint64_t wrong, right;
+	struct stat a;
+
+	make_file(f, "a");
+	make_file(f, "b");
+	usleep(OLD_US);
+	REQUIRE(!fstatat(f->dir_fd, "a", &a, 0));
+	fs_device_start(f, 0);
+	if (has_handles(f)) {
+		hook = swap_files;
+		hook_name = "a";
+		wrong = fs_device_lookup(f, "a");
+		CHECK(wrong && !hook_name);
+		CHECK_EQ("neither", getattr(f, wrong, &out), -ESTALE);
+		right = fs_device_lookup(f, "b");
+		CHECK(right && right != wrong);
+		CHECK_EQ("looked up again", getattr(f, right, &out), sizeof(out));
+		CHECK_EQ("the file", out.attr.ino, a.st_ino);
+		CHECK_EQ("still neither", getattr(f, wrong, &out), -ESTALE);
+	}
+	fs_device_free(f);
+}
+
+/* A name goes while the guest forgets the file: nothing is kept for it. */
+static void test_forgotten(void)
+{
+	struct fs_device *f = fs_device_new();
+	unsigned before;
+	uint64_t node;
+
+	make_file(f, "a");
+	f->cfg.no_open = true;
+	fs_device_start(f, FUSE_NO_OPEN_SUPPORT);
+	if (has_handles(f)) {
+		node = fs_device_lookup(f, "a");
+		before = open_fds();
+		forgets = true;
+		CHECK_EQ("unlink", unlink_name(f, "a"), 0);
+		forgets = false;
+		CHECK_EQ("descriptors", open_fds(), before);
+		CHECK_EQ("pinned: the root", f->fs.inodes.fds.pinned, 1);
+		CHECK_EQ("inodes: the root", f->fs.inodes.count, 1);
+		CHECK(!inode_get(&f->fs, node));
+	}
+	fs_device_free(f);
+}
+
+#define HELD   8200u /* more than are cached */
+#define OTHERS 64u
+
+static void make_known(struct fs_device *f, unsigned k, uint64_t *node, char *name)
+{
+	snprintf(name, 16, "%u", k);
+	make_file(f, name);
+	*node = fs_device_lookup(f, name);
+	REQUIRE(*node);
+}
+
+/* Files that stay open do not take the places of those that can be closed. */
+static void test_held(void)
+{
+	struct rlimit limit, more;
+	struct fs_device *f;
+	struct fuse_attr_out out;
+	uint64_t node;
+	char name[16];
+
+	REQUIRE(!getrlimit(RLIMIT_NOFILE, &limit));
+	more = (struct rlimit){ .rlim_cur = 2 * HELD, .rlim_max = limit.rlim_max };
+	if (setrlimit(RLIMIT_NOFILE, &more)) {
+		fprintf(stderr, "not that many descriptors here\n");
+		return;
+	}
+	f = fs_device_new();
+	f->cfg.no_open = true;
+	f->cfg.max_inode_fds = 2 * HELD;
+	fs_device_start(f, FUSE_NO_OPEN_SUPPORT);
+	if (has_handles(f)) {
+		for (unsigned k = 0; k < HELD; k++) {
+			make_known(f, k, &node, name);
+			CHECK_EQ("unlink", unlink_name(f, name), 0);
+		}
+		CHECK_EQ("pinned", f->fs.inodes.fds.pinned, HELD + 1);
+		for (unsigned k = 0; k < OTHERS; k++) {
+			make_known(f, k, &node, name);
+			CHECK_EQ("used", getattr(f, node, &out), sizeof(out));
+		}
+		CHECK(inode_close_some(&f->fs, OTHERS) == OTHERS);
+	}
+	fs_device_free(f);
+	REQUIRE(!setrlimit(RLIMIT_NOFILE, &limit));
+}
+
+int main(void)
+{
+	test_swapped();
+	test_forgotten();
+	test_held();
+	return check_done();
+}
