@@ -53,7 +53,7 @@ struct bench_driver {
 	struct front_waiter waiter;
 	pthread_t thread;
 	uint64_t dir, list, big, big_fh, direct_fh; /* nodes, and handles */
-	uint64_t *created;		 /* nodes of c0 ... */
+	uint64_t *created;			    /* nodes of c0 ... */
 	unsigned n_created, n_removed;
 	unsigned next_cold;
 	uint64_t random;

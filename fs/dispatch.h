@@ -10,9 +10,10 @@
 #define OP_WRITES  0x04u /* -EROFS on a read-only share */
 #define OP_SILENT  0x08u /* has no answer, not even an error */
 #define OP_NO_INIT 0x10u /* may come before INIT */
-#define OP_USER	   0x40u /* takes on the guest's user itself (fs/cred.h), from whoever the thread is \
-			  */
-#define OP_DATA 0x20u	 /* the body is followed by data, which stays in the chain */
+#define OP_USER                                                                                   \
+	0x40u	      /* takes on the guest's user itself (fs/cred.h), from whoever the thread is \
+		       */
+#define OP_DATA 0x20u /* the body is followed by data, which stays in the chain */
 
 struct fs_op {
 	const char *name;

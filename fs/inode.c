@@ -99,7 +99,8 @@ struct inode *inode_place_take(struct inode_table *t, uint32_t index, uint32_t g
 	struct inode *i = NULL;
 
 	pthread_mutex_lock(&t->alloc_lock);
-	/* A chunk that is skipped as a whole is never made: its places are lost, its memory saved. */
+	/* A chunk that is skipped as a whole is never made: its places are lost, its memory saved.
+	 */
 	while (t->used < index && index < INODE_MAX) {
 		if (t->used % INODE_CHUNK == 0 && index - t->used >= INODE_CHUNK) {
 			t->used += INODE_CHUNK;

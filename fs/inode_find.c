@@ -18,9 +18,9 @@
 #include "fs/seccomp.h"
 #include "host/fd.h"
 
-const int fs_inode_find_syscalls[] = { SCMP_SYS(statx),  SCMP_SYS(name_to_handle_at),
-				  SCMP_SYS(openat), SCMP_SYS(fcntl),
-				  SCMP_SYS(close),  SYSCALLS_END };
+const int fs_inode_find_syscalls[] = { SCMP_SYS(statx),	 SCMP_SYS(name_to_handle_at),
+				       SCMP_SYS(openat), SCMP_SYS(fcntl),
+				       SCMP_SYS(close),	 SYSCALLS_END };
 
 #define YOUNG_NS      50000000 /* more than any clock of a file system is coarse */
 #define UNKNOWN_BTIME INT64_MIN
@@ -277,12 +277,21 @@ err_fd:
 	return ret;
 }
 
-/* An O_PATH descriptor of what is open as fd, which may have no name; or, with -1, of name. */
-static int open_path(int pfd, const char *name, int fd)
+/*
+ * An O_PATH descriptor of what is open as fd, which may have no name; or, with -1, of name. Or
+ * -errno.
+ */
+static int open_path(struct fs *fs, int pfd, const char *name, int fd)
 {
+	int ret;
+
 	if (fd >= 0)
-		return openat(AT_FDCWD, fd_name(fd).s, O_PATH | O_CLOEXEC);
-	return openat(pfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		ret = openat(AT_FDCWD, fd_name(fd).s, O_PATH | O_CLOEXEC);
+	else
+		ret = openat(pfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (ret < 0)
+		return errno == EMFILE ? -ENFILE : -errno;
+	return inode_fd_lower(fs, ret);
 }
 
 /*
@@ -292,9 +301,9 @@ static int open_path(int pfd, const char *name, int fd)
 static int add_pinned(struct fs *fs, struct identity *id, int pfd, const char *name, int made,
 		      uint8_t flags, struct statx *st, struct inode **out)
 {
-	int fd = open_path(pfd, name, made);
+	int fd = open_path(fs, pfd, name, made);
 	uint32_t mount = id->mount;
-	int ret = fd < 0 ? -errno : 0;
+	int ret = fd < 0 ? fd : 0;
 
 	if (!ret && statx(fd, "", AT_EMPTY_PATH, FS_STATX_MASK, st) < 0)
 		ret = -errno;
