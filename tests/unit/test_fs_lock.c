@@ -487,12 +487,19 @@ static void test_frozen(void)
 	fs_device_serve(w.f, 2);
 	CHECK_EQ("ended", fs_device_result(w.f, 2, 3), -ENOLCK);
 	CHECK_EQ("wait", setlkw(&w, 2, 3, 2, F_WRLCK), PARKED);
-	w.f->fs.frozen = true;
+	w.f->fs.ops.logging(&w.f->fs, true);
+	fs_device_serve(w.f, 2);
+	CHECK_EQ("a migration begins: it waits on", w.f->fs.locks.n_waiters, 1);
 	w.f->driver[2]->vq.stopping = true;
 	fs_device_serve(w.f, 2);
 	CHECK_EQ("ended", fs_device_result(w.f, 2, 3), -ENOLCK);
 	CHECK_EQ("not parked", setlkw(&w, 1, 3, 2, F_WRLCK), -ENOLCK);
 	CHECK_EQ("at once, it works", setlk(&w, 1, F_WRLCK, 0, 0), 0);
+	/* The migration has failed: the guest goes on. */
+	w.f->fs.ops.logging(&w.f->fs, false);
+	w.f->fs.ops.start(&w.f->fs, &(struct device_start){ .continued = true });
+	w.f->driver[2]->vq.stopping = false;
+	CHECK_EQ("it waits again", setlkw(&w, 2, 3, 2, F_WRLCK), PARKED);
 	world_end(&w);
 }
 
