@@ -41,6 +41,7 @@ SETS = {
     "direct": (["--allow-direct-io"], ["data", "map", "size", "mode"]),
     "descriptors": (["--inode-file-handles=never"],
                     ["tree", "rename", "hold", "list", "name", "node"]),
+    "noopen": (["--no-open", "--no-opendir"], ["open", "data", "size", "list", "hold", "tree"]),
     "all": (["--xattr", "--posix-acl", "--posix-lock", "--flock", "--writeback", "--killpriv-v2",
              "--allow-direct-io", "--preserve-noatime",
              "--modcaps=+sys_admin:+linux_immutable"], ALL + ["xattr", "acl"]),
