@@ -207,6 +207,7 @@ int fs_process_nofile(uint32_t wanted, struct fs_config *cfg)
 		return -EMFILE;
 	}
 	cfg->rlimit_nofile = now.rlim_cur;
+	cfg->guest_fds = now.rlim_cur - ours;
 	/* The rest is for files that the guest has open. */
 	cfg->max_inode_fds = (now.rlim_cur - ours) / 4 * 3;
 	log_debug(NULL, "%" PRIu64 " descriptors, %" PRIu64 " of them for inodes",

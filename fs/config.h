@@ -91,7 +91,8 @@ struct fs_config {
 	/* resources */
 	enum fs_handles inode_file_handles;
 	uint64_t rlimit_nofile; /* the limit in force, once the process is set up */
-	uint64_t max_inode_fds; /* of these at most for inodes; the rest is for open files and us */
+	uint64_t guest_fds;	/* descriptors of this number and above are for us; 0: no limit */
+	uint64_t max_inode_fds; /* of the others at most for inodes; the rest is for open files */
 	unsigned num_queues;	/* request queues, 1..FS_QUEUES_MAX; the hiprio queue not counted */
 	enum fs_engine engine;
 	unsigned pool_threads; /* of FS_ENGINE_POOL, 1..FS_POOL_MAX */

@@ -7,6 +7,7 @@
 
 #include "base/macros.h"
 #include "fs/fs.h"
+#include "fs/inode_fd.h"
 #include "fs/seccomp.h"
 #include "host/fd.h"
 
@@ -99,8 +100,12 @@ static void fill(struct fs *fs, struct handle *h, struct inode *inode, int fd, i
 
 int handle_new(struct fs *fs, struct inode *inode, int fd, int flags, bool is_dir, uint64_t *fh)
 {
-	struct handle *h = place_new(&fs->handles);
+	struct handle *h;
 
+	fd = inode_fd_lower(fs, fd);
+	if (fd < 0)
+		return fd;
+	h = place_new(&fs->handles);
 	if (!h) {
 		fd_close(&fd);
 		return -ENFILE;

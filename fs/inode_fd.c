@@ -19,12 +19,17 @@
 #include "fs/seccomp.h"
 #include "host/fd.h"
 
-const int fs_inode_fd_syscalls[] = { SCMP_SYS(open_by_handle_at), SCMP_SYS(openat), SCMP_SYS(statx),
-				     SCMP_SYS(close), SYSCALLS_END };
+const int fs_inode_fd_syscalls[] = { SCMP_SYS(open_by_handle_at),
+				     SCMP_SYS(openat),
+				     SCMP_SYS(statx),
+				     SCMP_SYS(close),
+				     SCMP_SYS(fcntl),
+				     SYSCALLS_END };
 
 /* With handles more than this gains nothing: the rest of the limit is for open files. */
-#define CACHE_MAX 8192u
-#define CACHE_MIN 64u
+#define CACHE_MAX  8192u
+#define CACHE_MIN  64u
+#define FDS_WANTED 64u /* to close when there are too many */
 
 #define USED	 ((uint64_t)1 << 31)
 #define PINS(v)	 ((uint32_t)(v) & ((uint32_t)USED - 1))
@@ -169,6 +174,21 @@ unsigned inode_close_some(struct fs *fs, unsigned n)
 	return closed;
 }
 
+int inode_fd_lower(struct fs *fs, int fd)
+{
+	uint64_t end = fs->cfg->guest_fds;
+	int low = -1;
+
+	if (!end || (uint64_t)fd < end)
+		return fd;
+	if (inode_close_some(fs, FDS_WANTED))
+		low = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	close(fd);
+	if (low >= 0 && (uint64_t)low >= end)
+		fd_close(&low);
+	return low < 0 ? -ENFILE : low;
+}
+
 /* Opens by handle. -ESTALE if the file is gone; the caller owns the descriptor. */
 static int open_handle(struct fs *fs, const struct inode *i, int flags)
 {
@@ -184,7 +204,7 @@ static int open_handle(struct fs *fs, const struct inode *i, int flags)
 	memcpy(u.fh.f_handle, i->handle_len > INODE_HANDLE_INLINE ? i->h.long_handle : i->h.handle,
 	       i->handle_len);
 	fd = open_by_handle_at(anchor, &u.fh, flags | O_CLOEXEC);
-	if (fd < 0 && (errno == EMFILE || errno == ENFILE) && inode_close_some(fs, 64))
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE) && inode_close_some(fs, FDS_WANTED))
 		fd = open_by_handle_at(anchor, &u.fh, flags | O_CLOEXEC);
 	return fd >= 0 ? fd : errno == EMFILE ? -ENFILE : -errno;
 }
@@ -221,6 +241,8 @@ int inode_fd(struct fs *fs, struct inode *i)
 				return FD_OF(v);
 		}
 		fd = open_handle(fs, i, O_PATH | O_NOFOLLOW);
+		if (fd >= 0)
+			fd = inode_fd_lower(fs, fd);
 		if (fd < 0)
 			return fd;
 		ret = verify(fs, i, fd);

@@ -188,10 +188,81 @@ static void test_held(void)
 	REQUIRE(!setrlimit(RLIMIT_NOFILE, &limit));
 }
 
+static int create(struct fs_device *f, const char *name)
+{
+	struct {
+		struct fuse_create_in in;
+		char name[16];
+	} body = { .in = { .flags = O_RDWR, .mode = 0600 } };
+	struct {
+		struct fuse_entry_out entry;
+		struct fuse_open_out open;
+	} out;
+
+	snprintf(body.name, sizeof(body.name), "%s", name);
+	return fs_device_call(f, 1, FUSE_CREATE, FUSE_ROOT_ID, &body,
+			      (uint32_t)(sizeof(body.in) + strlen(name) + 1), &out, sizeof(out));
+}
+
+static int open_error(struct fs_device *f, uint64_t node)
+{
+	const struct fuse_open_in in = { .flags = O_RDONLY };
+	struct fuse_open_out out;
+
+	return fs_device_call(f, 1, FUSE_OPEN, node, &in, sizeof(in), &out, sizeof(out));
+}
+
+#define GUEST_FDS 100u
+
+/* A guest that opens all it can leaves what the process keeps for itself. */
+static void fill_fds(enum fs_handles handles)
+{
+	struct fs_device *f = fs_device_new();
+	struct fuse_release_in release = { 0 };
+	struct fuse_attr_out out;
+	uint64_t node, other;
+	unsigned n = 0;
+	int fd;
+
+	f->cfg.inode_file_handles = handles;
+	f->cfg.guest_fds = GUEST_FDS;
+	make_file(f, "a");
+	make_file(f, "b");
+	make_file(f, "late");
+	fs_device_start(f, 0);
+	node = fs_device_lookup(f, "a");
+	other = fs_device_lookup(f, "b");
+	CHECK_EQ("has a descriptor", getattr(f, other, &out), sizeof(out));
+	release.fh = fs_device_open(f, FUSE_OPEN, node, O_RDONLY);
+	REQUIRE(release.fh);
+	while (n < GUEST_FDS && fs_device_open(f, FUSE_OPEN, node, O_RDONLY))
+		n++;
+	CHECK(n && n < GUEST_FDS);
+	fd = dup(f->dir_fd);
+	CHECK_EQ("the next", fd, GUEST_FDS);
+	close(fd);
+	CHECK_EQ("open", open_error(f, node), -ENFILE);
+	CHECK_EQ("create", create(f, "new"), -ENFILE);
+	CHECK_EQ("not made", faccessat(f->dir_fd, "new", F_OK, 0), -1);
+	/* Without handles a descriptor is needed to know it. */
+	CHECK_NAMED("lookup", !!fs_device_lookup(f, "late") == f->fs.mounts.m[0]->handles);
+	CHECK_EQ("release",
+		 fs_device_call(f, 1, FUSE_RELEASE, node, &release, sizeof(release), NULL, 0), 0);
+	CHECK_EQ("room again", open_error(f, other), sizeof(struct fuse_open_out));
+	fs_device_free(f);
+}
+
+static void test_full(void)
+{
+	fill_fds(FS_HANDLES_PREFER);
+	fill_fds(FS_HANDLES_NEVER);
+}
+
 int main(void)
 {
 	test_swapped();
 	test_forgotten();
 	test_held();
+	test_full();
 	return check_done();
 }
