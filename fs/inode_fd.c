@@ -206,6 +206,15 @@ static int open_handle(struct fs *fs, const struct inode *i, int flags)
 	fd = open_by_handle_at(anchor, &u.fh, flags | O_CLOEXEC);
 	if (fd < 0 && (errno == EMFILE || errno == ENFILE) && inode_close_some(fs, FDS_WANTED))
 		fd = open_by_handle_at(anchor, &u.fh, flags | O_CLOEXEC);
+	/*
+	 * ext4 says ENOMEM while a new file is being made under the number of this one, which is
+	 * gone then; for an instant, mostly. A guest looks the name up again after ESTALE, which is
+	 * right if there was no memory, too.
+	 */
+	if (fd < 0 && errno == ENOMEM)
+		fd = open_by_handle_at(anchor, &u.fh, flags | O_CLOEXEC);
+	if (fd < 0 && errno == ENOMEM)
+		return -ESTALE;
 	return fd >= 0 ? fd : errno == EMFILE ? -ENFILE : -errno;
 }
 

@@ -40,10 +40,17 @@ void fsd_stop(struct fsd *d)
 	d->pid = 0;
 }
 
+void fsd_end(struct fsd *d)
+{
+	fsd_stop(d);
+	if (d->dir[0])
+		nftw(d->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	d->dir[0] = '\0';
+}
+
 static void clean_up(void)
 {
-	fsd_stop(current);
-	nftw(current->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	fsd_end(current);
 }
 
 void fsd_prepare(struct fsd *d, const char *where)
@@ -55,8 +62,9 @@ void fsd_prepare(struct fsd *d, const char *where)
 	snprintf(d->sock, sizeof(d->sock), "%s/s", d->dir);
 	snprintf(d->log, sizeof(d->log), "%s/log", d->dir);
 	REQUIRE(!mkdir(d->share, 0755));
+	if (!current)
+		atexit(clean_up);
 	current = d;
-	atexit(clean_up);
 	signal(SIGPIPE, SIG_IGN);
 }
 

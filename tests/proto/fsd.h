@@ -18,7 +18,7 @@ struct fsd {
 	char share[80], sock[80], log[80]; /* log: what it says */
 };
 
-/* Makes d->dir, below where, and the empty share. */
+/* Makes d->dir, below where, and the empty share. d is to live until exit. */
 void fsd_prepare(struct fsd *d, const char *where);
 
 /*
@@ -27,6 +27,8 @@ void fsd_prepare(struct fsd *d, const char *where);
  */
 void fsd_start(struct fsd *d, const char *const *options);
 void fsd_stop(struct fsd *d);
+/* And removes d->dir. */
+void fsd_end(struct fsd *d);
 
 /* bytes: of one request and its answer; queues: all, with hiprio. No INIT. */
 struct front_raw *fsd_connect(const struct fsd *d, unsigned int queues, size_t bytes);
