@@ -272,7 +272,7 @@ class Guest:
 
 
 def outlives(guest, condition, what, slots):
-    """Waits for the condition. With --memory-slots also for a fault that QEMU 11.1.3 is known to
+    """Waits for the condition. With memory slots also for a fault that QEMU 11.1.3 is known to
     have: after some resets it looks in its shadow table for mappings that are gone. True if QEMU
     lives."""
     wait_until(lambda: guest.process.poll() is not None or condition(), what)
@@ -281,7 +281,7 @@ def outlives(guest, condition, what, slots):
         return True
     check_eq("status", guest.wait(), QEMU_CRASHED)
     check(slots, f"QEMU died: {what}")
-    print(f"known fault of QEMU 11.1.3 with --memory-slots: SIGSEGV after {what}")
+    print(f"known fault of QEMU 11.1.3 with memory slots: SIGSEGV after {what}")
     return False
 
 
