@@ -358,7 +358,7 @@ static int run(struct bench *b)
 int cmd_bench_fs(int argc, char **argv)
 {
 	static struct bench b;
-	struct cfg cfg = {
+	static struct cfg cfg = {
 		.rounds = 3, .time_ms = 300, .depths = "1,16,64", .queues = "1", .pin = "apart"
 	};
 	int i = options_parse(&bench_fs_command, argc, argv, &cfg);

@@ -241,6 +241,7 @@ void locks_inode_gone(struct fs *fs, struct inode *i)
 		pthread_mutex_lock(&fs->locks.lock);
 		o = i->locks;
 		if (o)
+			/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it is not i->locks any more */
 			take_out(&fs->locks.owners, o);
 		pthread_mutex_unlock(&fs->locks.lock);
 		owner_free(o);

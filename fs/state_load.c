@@ -188,11 +188,10 @@ static int next_record(struct load *l)
 
 static int load_records(struct load *l)
 {
-	int kind;
+	int kind, ret;
 
 	do {
-		int ret = kind = next_record(l);
-
+		kind = next_record(l);
 		if (kind < 0)
 			return kind;
 		if (kind != STATE_PAUSE) {
