@@ -210,6 +210,7 @@ int state_search(struct fs *fs, struct search_item **items, size_t n, int (*paus
 	s->exact = false;
 	s->todo = NULL;
 	walk_init(&s->walk, fs);
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): it is pointers that are sorted */
 	qsort(items, n, sizeof(items[0]), by_ino);
 	for (int k = 0; k < 2 && s->missing && !ret; k++) {
 		s->exact = k;
