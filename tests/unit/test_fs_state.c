@@ -482,18 +482,19 @@ static void test_mounts(void)
 static void test_many(void)
 {
 	static int64_t ids[MANY];
+	unsigned n = have_handles ? MANY : MANY / 10; /* one descriptor for each, on both sides */
 	char name[32];
 
 	make_tree(dir_a);
 	open_both(&by_path, dir_a, &by_path, dir_a);
-	for (unsigned i = 0; i < MANY; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		snprintf(name, sizeof(name), "d/sub/%u", i);
 		make_file(dir_a, name);
 		ids[i] = look_up(&from, name);
 	}
 	CHECK_EQ("many", migrate(), 0);
 	CHECK_EQ("many", to.fs.inodes.count, from.fs.inodes.count);
-	for (unsigned i = 0; i < MANY; i += 97) {
+	for (unsigned i = 0; i < n; i += 97) {
 		snprintf(name, sizeof(name), "d/sub/%u", i);
 		CHECK_NAMED(name, is_file(&to, ids[i], dir_a, name));
 	}
