@@ -137,7 +137,7 @@ def run(scratch, kernel, *options, more=()):
     print(f"{kernel}: {n} lines equal")
 
 
-def boot(scratch, daemon, script, kernel, more=()):
+def boot(scratch, daemon, script, kernel, more=(), properties=""):
     modules = [] if kernel == "s390x" else ["--modules", "virtio_pci,virtiofs"]
-    words = ["--fs-device", daemon.socket, *modules, *more]
+    words = ["--fs-device", daemon.socket + properties, *modules, *more]
     return vmtest.Guest(scratch, script, [], kernel=kernel, more=words, timeout=120)
