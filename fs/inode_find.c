@@ -327,6 +327,12 @@ static int add_pinned(struct fs *fs, struct identity *id, int pfd, const char *n
 	return 0;
 }
 
+/* Some file systems have handles for some of their files only. */
+static bool has_none(const struct fs *fs, int err)
+{
+	return err == -EOVERFLOW && fs->cfg->inode_file_handles != FS_HANDLES_MANDATORY;
+}
+
 /* The inode of name, whose numbers are in st, and which is not known by these alone. */
 static int identify(struct fs *fs, struct identity *id, int pfd, const char *name, int fd,
 		    uint8_t flags, struct statx *st, struct inode **out)
@@ -337,9 +343,10 @@ static int identify(struct fs *fs, struct identity *id, int pfd, const char *nam
 	if (!mount_at(fs, id->mount)->handles)
 		return add_pinned(fs, id, pfd, name, fd, flags, st, out);
 	ret = fd >= 0 ? get_handle(fd, "", &h) : get_handle(pfd, name, &h);
+	if (has_none(fs, ret))
+		return add_pinned(fs, id, pfd, name, fd, flags, st, out);
 	if (ret) {
 		mount_put(fs, id->mount);
-		/* A file system that has handles for some files only, or we lost a race. */
 		return ret == -EOVERFLOW ? -EOPNOTSUPP : ret;
 	}
 	*out = find(&fs->inodes, id, &h);
@@ -422,6 +429,8 @@ static int fill_from_fd(struct fs *fs, struct inode *i, int fd, uint8_t flags, u
 		ret = get_handle(fd, "", &h);
 		if (!ret)
 			ret = set_handle(i, &h);
+		else if (has_none(fs, ret))
+			ret = 0;
 	}
 	if (!ret && (flags & INODE_PINNED || !i->handle_len)) {
 		i->flags |= INODE_PINNED;

@@ -26,6 +26,18 @@ int __wrap_statx(int fd, const char *path, int flags, unsigned mask, struct stat
 	return ret;
 }
 
+static const char *no_handle; /* the file of this name has none */
+
+int __real_name_to_handle_at(int fd, const char *path, struct file_handle *h, int *mnt, int flags);
+int __wrap_name_to_handle_at(int fd, const char *path, struct file_handle *h, int *mnt, int flags);
+int __wrap_name_to_handle_at(int fd, const char *path, struct file_handle *h, int *mnt, int flags)
+{
+	if (!no_handle || strcmp(path, no_handle))
+		return __real_name_to_handle_at(fd, path, h, mnt, flags);
+	errno = EOVERFLOW;
+	return -1;
+}
+
 static bool forgets; /* another queue has a FORGET for what this LOOKUP finds */
 
 int __real_inode_lookup(struct fs *fs, const struct inode *parent, int pfd, const char *name,
@@ -116,6 +128,45 @@ static void test_swapped(void)
 		CHECK_EQ("still neither", getattr(f, wrong, &out), -ESTALE);
 	}
 	fs_device_free(f);
+}
+
+/* One file that has no handle is one descriptor, in the midst of the others. */
+static void find_without(enum fs_handles handles, bool found)
+{
+	struct fs_device *f = fs_device_new();
+	struct fuse_attr_out out;
+	uint64_t node;
+
+	make_file(f, "a");
+	make_file(f, "b");
+	f->cfg.inode_file_handles = handles;
+	fs_device_start(f, 0);
+	no_handle = "a";
+	node = fs_device_lookup(f, "a");
+	CHECK_EQ("found", !!node, found);
+	CHECK_EQ("pinned", f->fs.inodes.fds.pinned, 1 + found);
+	if (found) {
+		CHECK_EQ("again", fs_device_lookup(f, "a"), node);
+		CHECK_EQ("usable", getattr(f, node, &out), sizeof(out));
+	}
+	CHECK(fs_device_lookup(f, "b"));
+	CHECK_EQ("not that one", f->fs.inodes.fds.pinned, 1 + found);
+	no_handle = NULL;
+	fs_device_free(f);
+}
+
+static void test_without(void)
+{
+	struct fs_device *f = fs_device_new();
+	bool handles;
+
+	fs_device_start(f, 0);
+	handles = has_handles(f);
+	fs_device_free(f);
+	if (!handles)
+		return;
+	find_without(FS_HANDLES_PREFER, true);
+	find_without(FS_HANDLES_MANDATORY, false);
 }
 
 /* A name goes while the guest forgets the file: nothing is kept for it. */
@@ -261,6 +312,7 @@ static void test_full(void)
 int main(void)
 {
 	test_swapped();
+	test_without();
 	test_forgotten();
 	test_held();
 	test_full();
