@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/macros.h"
-#include "fs/async.h"
 #include "fs/attr.h"
 #include "fs/no_open.h"
 #include "fs/ops.h"
@@ -44,18 +43,6 @@ int op_opendir(struct fs_req *rq)
 int op_releasedir(struct fs_req *rq)
 {
 	return handle_release(rq->fs, rq->handle) ? 0 : -EBADF;
-}
-
-int op_fsyncdir(struct fs_req *rq)
-{
-	const struct fuse_fsync_in *in = FS_BODY(rq, fuse_fsync_in);
-	struct job *job = job_new(rq, rq->handle, 0);
-
-	if (!job)
-		return -ENOMEM;
-	job->kind = in->fsync_flags & FUSE_FSYNC_FDATASYNC ? JOB_FDATASYNC : JOB_FSYNC;
-	async_submit(job);
-	return FS_LATER;
 }
 
 /*

@@ -48,7 +48,7 @@ int op_read(struct fs_req *rq);
 int op_write(struct fs_req *rq);
 
 /* fs/op_later.c: what always takes long */
-int op_fsync(struct fs_req *rq);
+int op_fsync(struct fs_req *rq); /* FSYNCDIR, too */
 int op_fallocate(struct fs_req *rq);
 int op_copy_file_range(struct fs_req *rq);
 int op_syncfs(struct fs_req *rq);
@@ -61,7 +61,6 @@ int op_opendir(struct fs_req *rq);
 int op_readdir(struct fs_req *rq);
 int op_readdirplus(struct fs_req *rq);
 int op_releasedir(struct fs_req *rq);
-int op_fsyncdir(struct fs_req *rq);
 
 /* fs/op_xattr.c */
 int op_setxattr(struct fs_req *rq);
