@@ -176,7 +176,11 @@ static uint64_t iov_bytes(const struct job *job)
 	return sum;
 }
 
-/* What a read has put into guest memory; after an error nobody knows how far it came. */
+/*
+ * What a read may have put into guest memory: all of its buffers. After an error nobody knows how
+ * far it came, and without the page cache the disk's blocks go there as they are, beyond the end of
+ * the file.
+ */
 static void log_dirty(struct job *job)
 {
 	struct vq *vq = job->q->vq;
@@ -184,8 +188,7 @@ static void log_dirty(struct job *job)
 	if (job->kind != JOB_READ || !vq->log.data)
 		return;
 	unskip(job);
-	vq_wrote_in(vq, job->mem, job->iov, job->n_iov,
-		    job->result < 0 ? iov_bytes(job) : (uint64_t)job->result);
+	vq_wrote_in(vq, job->mem, job->iov, job->n_iov, iov_bytes(job));
 }
 
 void async_answer(struct async_engine *e, struct job *job)
