@@ -215,7 +215,9 @@ static int open_handle(struct fs *fs, const struct inode *i, int flags)
 		fd = open_by_handle_at(anchor, &u.fh, flags | O_CLOEXEC);
 	if (fd < 0 && errno == ENOMEM)
 		return -ESTALE;
-	return fd >= 0 ? fd : errno == EMFILE ? -ENFILE : -errno;
+	if (fd < 0)
+		return errno == EMFILE ? -ENFILE : -errno;
+	return inode_fd_lower(fs, fd);
 }
 
 /*
@@ -250,8 +252,6 @@ int inode_fd(struct fs *fs, struct inode *i)
 				return FD_OF(v);
 		}
 		fd = open_handle(fs, i, O_PATH | O_NOFOLLOW);
-		if (fd >= 0)
-			fd = inode_fd_lower(fs, fd);
 		if (fd < 0)
 			return fd;
 		ret = verify(fs, i, fd);
@@ -291,5 +291,5 @@ int inode_open(struct fs *fs, struct inode *i, int flags)
 	ret = openat(AT_FDCWD, name.s, flags | O_CLOEXEC);
 	ret = ret >= 0 ? ret : errno == EMFILE ? -ENFILE : -errno;
 	inode_fd_put(i);
-	return ret;
+	return ret < 0 ? ret : inode_fd_lower(fs, ret);
 }

@@ -303,8 +303,33 @@ static void fill_fds(enum fs_handles handles)
 	fs_device_free(f);
 }
 
+/* Lock owners have descriptors of their own. */
+static void fill_owners(enum fs_handles handles)
+{
+	struct fs_device *f = fs_device_new();
+	struct fuse_lk_in in = { .lk = { .type = F_RDLCK } };
+	uint64_t node;
+	int ret = 0, fd;
+
+	f->cfg.inode_file_handles = handles;
+	f->cfg.guest_fds = GUEST_FDS;
+	make_file(f, "a");
+	fs_device_start(f, FUSE_POSIX_LOCKS);
+	node = fs_device_lookup(f, "a");
+	in.fh = fs_device_open(f, FUSE_OPEN, node, O_RDWR);
+	while (!ret && ++in.owner < 2 * GUEST_FDS)
+		ret = fs_device_call(f, 1, FUSE_SETLK, node, &in, sizeof(in), NULL, 0);
+	CHECK_EQ("no more", ret, -ENOLCK);
+	fd = dup(f->dir_fd);
+	CHECK_EQ("the next", fd, GUEST_FDS);
+	close(fd);
+	fs_device_free(f);
+}
+
 static void test_full(void)
 {
+	fill_owners(FS_HANDLES_PREFER);
+	fill_owners(FS_HANDLES_NEVER);
 	fill_fds(FS_HANDLES_PREFER);
 	fill_fds(FS_HANDLES_NEVER);
 }
