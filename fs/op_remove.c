@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "fs/cred.h"
 #include "fs/name.h"
 #include "fs/no_open.h"
 #include "fs/ops.h"
@@ -46,23 +47,52 @@ int op_rmdir(struct fs_req *rq)
 	return remove_name(rq, AT_REMOVEDIR);
 }
 
+struct move {
+	int from_dir, to_dir;
+	const char *from, *to;
+	uint32_t flags;
+};
+
+static int move_now(const struct move *m)
+{
+	return renameat2(m->from_dir, m->from, m->to_dir, m->to, m->flags) < 0 ? -errno : 0;
+}
+
+/*
+ * A whiteout is made by the rename, so it belongs to the user. If the user may that only by a group
+ * that the request does not name, it is ours.
+ */
+static int move_names(struct fs_req *rq, const struct move *m)
+{
+	int ret;
+
+	if (!(m->flags & RENAME_WHITEOUT))
+		return move_now(m);
+	ret = cred_become(rq, 0, NULL, 0);
+	if (!ret)
+		ret = move_now(m);
+	cred_self(rq->q);
+	return ret == -EACCES || ret == -EPERM ? move_now(m) : ret;
+}
+
 static int rename_between(struct fs_req *rq, const char *from, struct inode *newdir, const char *to,
 			  uint32_t flags)
 {
-	int from_fd = inode_fd(rq->fs, rq->inode), to_fd;
+	struct move m = { .from = from, .to = to, .flags = flags };
 	int ret = 0;
 
-	if (from_fd < 0)
-		return from_fd;
-	to_fd = inode_fd(rq->fs, newdir);
-	if (to_fd < 0) {
+	m.from_dir = inode_fd(rq->fs, rq->inode);
+	if (m.from_dir < 0)
+		return m.from_dir;
+	m.to_dir = inode_fd(rq->fs, newdir);
+	if (m.to_dir < 0) {
 		inode_fd_put(rq->inode);
-		return to_fd;
+		return m.to_dir;
 	}
 	if (!(flags & RENAME_EXCHANGE))
-		ret = no_open_keep(rq->fs, newdir, to_fd, to);
-	if (!ret && renameat2(from_fd, from, to_fd, to, flags) < 0)
-		ret = -errno;
+		ret = no_open_keep(rq->fs, newdir, m.to_dir, to);
+	if (!ret)
+		ret = move_names(rq, &m);
 	inode_fd_put(newdir);
 	inode_fd_put(rq->inode);
 	return ret;
