@@ -83,6 +83,14 @@ int file_kill_suidgid(int fd)
 	return fchmod(fd, st.st_mode & 07777 & ~kill) < 0 ? -errno : 0;
 }
 
+/* With idmapped mounts the request does not say who it is: then it may be a user. */
+int file_kill_unasked(const struct fs_req *rq, int fd)
+{
+	if (!fs_has(rq->fs, FUSE_HANDLE_KILLPRIV_V2) || rq->in.uid == 0)
+		return 0;
+	return file_kill_suidgid(fd);
+}
+
 static int may_open(const struct fs_req *rq, uint32_t flags)
 {
 	if (S_ISDIR(rq->inode->type))
@@ -92,12 +100,24 @@ static int may_open(const struct fs_req *rq, uint32_t flags)
 	return 0;
 }
 
+/*
+ * Truncating at OPEN is ours alone (ATOMIC_O_TRUNC): a guest that leaves set-user-ID to us says
+ * when it has to go; one that does not has taken care of all but this. With idmapped mounts it
+ * does not say who opens; then the next write clears what is there.
+ */
+static bool open_kills(const struct fs_req *rq, uint32_t open_flags)
+{
+	if (fs_has(rq->fs, FUSE_HANDLE_KILLPRIV_V2))
+		return open_flags & FUSE_OPEN_KILL_SUIDGID;
+	return rq->in.uid != 0 && rq->in.uid != ID_NONE;
+}
+
 int op_open(struct fs_req *rq)
 {
 	const struct fuse_open_in *in = FS_BODY(rq, fuse_open_in);
 	struct fuse_open_out *out = FS_REPLY(rq, fuse_open_out);
 	int flags = open_host_flags(rq->fs, in->flags);
-	bool kill = in->open_flags & FUSE_OPEN_KILL_SUIDGID && flags & O_TRUNC;
+	bool kill = flags & O_TRUNC && open_kills(rq, in->open_flags);
 	int ret = may_open(rq, in->flags);
 	int fd;
 
@@ -190,14 +210,17 @@ int op_lseek(struct fs_req *rq)
 	off_t ret;
 
 	/* The position of a directory's descriptor is READDIR's, and SEEK_CUR is the guest's. */
-	if (rq->handle->is_dir || in->offset > INT64_MAX)
+	if (rq->handle->is_dir)
 		return -EINVAL;
 	switch (in->whence) {
 	case SEEK_SET:
 	case SEEK_END:
+		if (in->offset > INT64_MAX)
+			return -EINVAL;
+		break;
 	case SEEK_DATA:
 	case SEEK_HOLE:
-		break;
+		break; /* what is negative is for the host: it is not where the file is */
 	default:
 		return -EINVAL;
 	}

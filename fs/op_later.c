@@ -39,11 +39,15 @@ int op_fallocate(struct fs_req *rq)
 {
 	const struct fuse_fallocate_in *in = FS_BODY(rq, fuse_fallocate_in);
 	struct job *job;
+	int ret;
 
 	if (!in->length || in->length > INT64_MAX || in->offset > INT64_MAX || in->mode > INT32_MAX)
 		return -EINVAL;
 	if (!range_ok(in->offset, in->length, INT64_MAX))
 		return -EFBIG;
+	ret = file_kill_unasked(rq, rq->handle->fd);
+	if (ret)
+		return ret;
 	job = job_new(rq, rq->handle, 0);
 	if (!job)
 		return -ENOMEM;
@@ -108,6 +112,7 @@ int op_copy_file_range(struct fs_req *rq)
 	struct handle *to;
 	struct copy *c;
 	struct job *job;
+	int ret;
 
 	if (in->flags || !range_ok(in->off_in, len, INT64_MAX) ||
 	    !range_ok(in->off_out, len, INT64_MAX))
@@ -115,12 +120,13 @@ int op_copy_file_range(struct fs_req *rq)
 	to = handle_get(rq->fs, in->fh_out, in->nodeid_out);
 	if (!to) /* without a handle it has to copy for itself */
 		return in->fh_out ? -EBADF : -EOPNOTSUPP;
-	c = malloc(sizeof(*c));
+	ret = file_kill_unasked(rq, to->fd);
+	c = ret ? NULL : malloc(sizeof(*c));
 	job = c ? job_new(rq, rq->handle, 0) : NULL;
 	if (!job) {
 		free(c);
 		handle_put(rq->fs, to);
-		return -ENOMEM;
+		return ret ? ret : -ENOMEM;
 	}
 	*c = (struct copy){ rq->fs, to, (off_t)in->off_in, (off_t)in->off_out, (size_t)len };
 	job->kind = JOB_CALL;

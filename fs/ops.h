@@ -81,6 +81,9 @@ uint32_t open_reply_flags(struct fs *fs, const struct inode *inode, bool is_dir)
 int open_host_flags(const struct fs *fs, uint32_t guest_flags);
 /* Takes away the set-user-id bit, and set-group-id of what the group can execute. 0 or -errno. */
 int file_kill_suidgid(int fd);
+/* The same for requests that change contents and have no flag for it: if the guest has left it to
+ * us (HANDLE_KILLPRIV_V2), unless root asks. */
+int file_kill_unasked(const struct fs_req *rq, int fd);
 /*
  * Opens rq->inode for this request alone, as inode_open() does. 0 and *out, with a reference: with
  * the last one it is closed. Or -errno.

@@ -17,6 +17,7 @@
 #include "base/macros.h"
 #include "fs/async.h"
 #include "fs/cred.h"
+#include "fs/no_open.h"
 #include "fs/ops.h"
 #include "host/fd.h"
 #include "tests/lib/check.h"
@@ -136,6 +137,13 @@ void cred_self(struct fs_queue *queue)
 	(void)queue;
 }
 
+bool no_open_in_force(const struct fs *f, bool is_dir)
+{
+	(void)f;
+	(void)is_dir;
+	return false;
+}
+
 static void wake(void *ctx, unsigned queue)
 {
 	(void)ctx;
@@ -199,6 +207,8 @@ static void fresh_file(int flags)
 	calls = opens = 0;
 }
 
+static uint32_t caller; /* the guest's user in requests */
+
 /* A request of len bytes of data in n buffers, readable or writable. */
 static struct fs_req request(uint32_t opcode, const void *in, size_t in_len, uint32_t len,
 			     unsigned n)
@@ -206,7 +216,7 @@ static struct fs_req request(uint32_t opcode, const void *in, size_t in_len, uin
 	struct fs_req rq = {
 		.fs = &fs,
 		.q = &q,
-		.in = { .opcode = opcode, .nodeid = 1 },
+		.in = { .opcode = opcode, .nodeid = 1, .uid = caller },
 		.body = body,
 		.body_len = (uint32_t)in_len,
 		.reply = reply,
@@ -516,6 +526,38 @@ static int open_with(uint32_t flags, uint32_t open_flags)
 	return ret;
 }
 
+static const struct {
+	const char *name;
+	uint64_t features;
+	uint32_t uid, flags, open_flags;
+	mode_t want;
+} kill_cases[] = {
+	{ "not truncated", FUSE_HANDLE_KILLPRIV_V2, 5, O_RDWR, FUSE_OPEN_KILL_SUIDGID, 04755 },
+	{ "asked for", FUSE_HANDLE_KILLPRIV_V2, 0, O_RDWR | O_TRUNC, FUSE_OPEN_KILL_SUIDGID, 0755 },
+	{ "not asked for", FUSE_HANDLE_KILLPRIV_V2, 5, O_RDWR | O_TRUNC, 0, 04755 },
+	{ "not ours, by root", 0, 0, O_RDWR | O_TRUNC, 0, 04755 },
+	{ "not ours, by a user", 0, 5, O_RDWR | O_TRUNC, 0, 0755 },
+	{ "not ours, by nobody knows whom", 0, UINT32_MAX, O_RDWR | O_TRUNC, 0, 04755 },
+	{ "not ours nor truncated", 0, 5, O_RDWR, 0, 04755 },
+};
+
+static void test_open_kills(void)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kill_cases); i++) {
+		fresh_file(O_RDWR);
+		REQUIRE(chmod(path, 04755) == 0);
+		fs.session.features = kill_cases[i].features;
+		caller = kill_cases[i].uid;
+		CHECK(open_with(kill_cases[i].flags, kill_cases[i].open_flags) > 0);
+		REQUIRE(stat(path, &st) == 0);
+		CHECK_EQ(kill_cases[i].name, st.st_mode & 07777, kill_cases[i].want);
+	}
+	fs.session.features = 0;
+	caller = 0;
+}
+
 static void test_open(void)
 {
 	struct stat st;
@@ -528,13 +570,8 @@ static void test_open(void)
 	CHECK_EQ("write", open_with(O_WRONLY, 0), -EROFS);
 	CHECK_EQ("truncate", open_with(O_RDONLY | O_TRUNC, 0), -EROFS);
 	cfg.readonly = false;
-	REQUIRE(chmod(path, 04755) == 0);
-	CHECK(open_with(O_RDWR, FUSE_OPEN_KILL_SUIDGID) > 0);
+	CHECK(open_with(O_RDWR | O_TRUNC, 0) > 0);
 	REQUIRE(stat(path, &st) == 0);
-	CHECK_EQ("only when truncated", st.st_mode & 07777, 04755);
-	CHECK(open_with(O_RDWR | O_TRUNC, FUSE_OPEN_KILL_SUIDGID) > 0);
-	REQUIRE(stat(path, &st) == 0);
-	CHECK_EQ("truncated", st.st_mode & 07777, 0755);
 	CHECK_EQ("truncated", st.st_size, 0);
 	inode.type = S_IFDIR;
 	CHECK_EQ("directory", open_with(O_RDONLY, 0), -EISDIR);
@@ -614,6 +651,29 @@ static int64_t do_copy(uint32_t opcode, uint64_t fh, uint64_t off, uint64_t len,
 	return finish(op_copy_file_range(&rq), &later);
 }
 
+/* FALLOCATE and COPY_FILE_RANGE have no flag for it. */
+static void test_kills_unasked(void)
+{
+	struct stat st;
+
+	for (unsigned i = 0; i < 8; i++) {
+		mode_t want = i & 1 && i & 2 ? 0755 : 04755;
+
+		fresh_file(O_RDWR);
+		REQUIRE(chmod(path, 04755) == 0);
+		caller = i & 1 ? 5 : 0;
+		fs.session.features = i & 2 ? FUSE_HANDLE_KILLPRIV_V2 : 0;
+		if (i & 4)
+			CHECK(do_copy(FUSE_COPY_FILE_RANGE, 1, 20 * PAGE, 100, 0) > 0);
+		else
+			CHECK_EQ("fallocate", do_fallocate(0, 0, 10 * PAGE), 0);
+		REQUIRE(stat(path, &st) == 0);
+		CHECK_EQ("mode", st.st_mode & 07777, want);
+	}
+	fs.session.features = 0;
+	caller = 0;
+}
+
 static void test_others(void)
 {
 	const struct fuse_fsync_in sync_in = { .fsync_flags = FUSE_FSYNC_FDATASYNC };
@@ -628,6 +688,8 @@ static void test_others(void)
 	CHECK_EQ("where we are", do_lseek(0, SEEK_CUR), -EINVAL);
 	CHECK_EQ("whence", do_lseek(0, 77), -EINVAL);
 	CHECK_EQ("negative", do_lseek(UINT64_MAX, SEEK_SET), -EINVAL);
+	CHECK_EQ("data before the file", do_lseek(UINT64_MAX, SEEK_DATA), -ENXIO);
+	CHECK_EQ("hole before the file", do_lseek(UINT64_MAX, SEEK_HOLE), -ENXIO);
 
 	CHECK_EQ("fallocate", do_fallocate(0, 0, 10 * PAGE), 0);
 	CHECK_EQ("longer", do_lseek(0, SEEK_END), 10 * PAGE);
@@ -732,9 +794,11 @@ int main(void)
 	test_write_checks();
 	test_flags();
 	test_open();
+	test_open_kills();
 	test_flush();
 	test_release();
 	test_others();
+	test_kills_unasked();
 	test_ioctl();
 	pool_stop(&fs);
 	async_free(q.async);
