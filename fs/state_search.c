@@ -24,8 +24,9 @@
 #include "fs/state_path.h"
 #include "host/fd.h"
 
-const int fs_state_search_syscalls[] = { SCMP_SYS(openat), SCMP_SYS(statx), SCMP_SYS(getdents64),
-					 SCMP_SYS(close), SYSCALLS_END };
+/* qsort() of glibc before 2.37 asks for the size of memory. */
+const int fs_state_search_syscalls[] = { SCMP_SYS(openat), SCMP_SYS(statx),   SCMP_SYS(getdents64),
+					 SCMP_SYS(close),  SCMP_SYS(sysinfo), SYSCALLS_END };
 
 #define BUFFER	    32768u
 #define PAUSE_EVERY 256u /* directories */

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -12,6 +13,7 @@
 
 #include "base/macros.h"
 #include "cmd/filter.h"
+#include "fs/seccomp.h"
 #include "tests/lib/check.h"
 
 #define TRAPPED 42
@@ -214,6 +216,33 @@ static void test_malloc(void)
 	CHECK_EQ("malloc", end_of(pid), 0);
 }
 
+static int by_address(const void *a, const void *b)
+{
+	const char *const *x = a, *const *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* To sort many, the C library may ask how much memory there is. The first time that it does so. */
+static void test_sort(void)
+{
+	static const char place[1000];
+	static const char *items[ARRAY_SIZE(place)];
+	const struct filter fs = { .calls = fs_syscalls, .rules = fs_syscall_rules };
+	pid_t pid = fork();
+
+	if (!pid) {
+		for (size_t i = 0; i < ARRAY_SIZE(items); i++)
+			items[i] = &place[i * 7919 % ARRAY_SIZE(items)];
+		if (filter_lock(FILTER_KILL, &fs))
+			end(99);
+		/* NOLINTNEXTLINE(bugprone-sizeof-expression): it is pointers that are sorted */
+		qsort(items, ARRAY_SIZE(items), sizeof(items[0]), by_address);
+		end(items[1] == &place[1] ? 0 : 98);
+	}
+	CHECK_EQ("sort", end_of(pid), 0);
+}
+
 int main(void)
 {
 	if (OWN_CALLS)
@@ -221,5 +250,6 @@ int main(void)
 	test_calls();
 	test_threads();
 	test_malloc();
+	test_sort();
 	return check_done();
 }
