@@ -20,6 +20,7 @@
 #define OPTIONS_MAX 32u
 
 static struct fsd *current;
+static pid_t ours; /* a child of the test has nothing to clean up */
 
 /* --- life --- */
 
@@ -50,7 +51,8 @@ void fsd_end(struct fsd *d)
 
 static void clean_up(void)
 {
-	fsd_end(current);
+	if (getpid() == ours)
+		fsd_end(current);
 }
 
 void fsd_prepare(struct fsd *d, const char *where)
@@ -65,16 +67,19 @@ void fsd_prepare(struct fsd *d, const char *where)
 	if (!current)
 		atexit(clean_up);
 	current = d;
+	ours = getpid();
 	signal(SIGPIPE, SIG_IGN);
 }
 
 void fsd_start(struct fsd *d, const char *const *options)
 {
 	const char *mode = getenv("VDAX_SANDBOX");
-	const char *argv[OPTIONS_MAX] = { "vdax",	  "fs",	    "--socket-path", d->sock,
-					  "--shared-dir", d->share, "--serve-again" };
-	unsigned n = 7;
+	const char *argv[OPTIONS_MAX] = { "vdax",  "fs",	   "--socket-path",
+					  d->sock, "--shared-dir", d->share };
+	unsigned n = 6;
 
+	if (!d->once)
+		argv[n++] = "--serve-again";
 	while (*options && n < OPTIONS_MAX - 5)
 		argv[n++] = *options++;
 	/* Sanitizers make calls of their own. */
@@ -250,7 +255,8 @@ int fsd_wait(struct front_raw *r, unsigned int queue, int ticket, void *reply, s
 	if (out.error)
 		return out.error;
 	n -= (int)sizeof(out);
-	memcpy(reply, slot->mem + slot->readable + sizeof(out), MIN(size, (size_t)n));
+	if (size)
+		memcpy(reply, slot->mem + slot->readable + sizeof(out), MIN(size, (size_t)n));
 	return n;
 }
 

@@ -3,6 +3,7 @@
 #ifndef TESTS_PROTO_FSD_H
 #define TESTS_PROTO_FSD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -14,6 +15,7 @@
 
 struct fsd {
 	pid_t pid;
+	bool once;			   /* without --serve-again: ends with its front end */
 	char dir[64];			   /* removed at the end, with all that is in it */
 	char share[80], sock[80], log[80]; /* log: what it says */
 };
@@ -22,8 +24,8 @@ struct fsd {
 void fsd_prepare(struct fsd *d, const char *where);
 
 /*
- * Starts the daemon with --serve-again and these options, NULL at the end. It ends with us, and at
- * the latest at exit; one at a time.
+ * Starts the daemon with --serve-again, unless d->once, and these options, NULL at the end. It ends
+ * with us, and at the latest at exit; one at a time.
  */
 void fsd_start(struct fsd *d, const char *const *options);
 void fsd_stop(struct fsd *d);
