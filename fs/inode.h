@@ -66,9 +66,9 @@ struct inode {
 #define INODE_SUBMOUNT 0x08u /* the root of another mount than its parent's */
 
 #define INODE_SHARDS	 64u
-#define INODE_CHUNK	 1024u /* places that are allocated together */
-#define INODE_MAX	 (1u << 26)
-#define INODE_ROOT_INDEX 1u /* so that the root's node id is FUSE_ROOT_ID in generation 0 */
+#define INODE_CHUNK	 1024u	    /* places that are allocated together */
+#define INODE_MAX	 (1u << 24) /* 1.7 GB */
+#define INODE_ROOT_INDEX 1u	    /* so that the root's node id is FUSE_ROOT_ID in generation 0 */
 
 struct inode_shard {
 	pthread_mutex_t lock;
