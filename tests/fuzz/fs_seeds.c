@@ -18,11 +18,12 @@ const struct fuse_init_in seed_init = { .major = FUSE_KERNEL_VERSION,
 #define SEEDS 7u
 #define H     NODE_OF_HANDLE
 
-#define BODY(type, ...) \
-	&(const struct fuse_##type##_in){ __VA_ARGS__ }, sizeof(struct fuse_##type##_in)
-#define NO_BODY	      NULL, 0
-#define NAME(s)	      s, sizeof(s)
-#define NO_NAME	      NULL, 0
+#define BODY(type, ...)                                          \
+	.body = &(const struct fuse_##type##_in){ __VA_ARGS__ }, \
+	.body_len = sizeof(struct fuse_##type##_in)
+#define NO_BODY	      .body = NULL
+#define NAME(s)	      .name = (s), .name_len = sizeof(s)
+#define NO_NAME	      .name = NULL
 #define OPEN_RW	      BODY(open, .flags = O_RDWR)
 #define OPEN_DIR      BODY(open, .flags = O_RDONLY | O_DIRECTORY)
 #define LOCK(t)	      BODY(lk, .owner = 7, .lk = { .start = 2, .end = 5, .type = (t), .pid = 9 })
@@ -33,10 +34,9 @@ const struct fuse_init_in seed_init = { .major = FUSE_KERNEL_VERSION,
 /* Nodes are counted from 0, the root, in the order of the answers; handles from 1. */
 static const struct {
 	uint8_t seed, opcode, how, node, handle, cut;
+	uint16_t body_len, name_len;
 	const void *body;
-	uint16_t body_len;
 	const char *name;
-	uint16_t name_len;
 } rows[] = {
 	/* what is there */
 	{ 0, FUSE_LOOKUP, 0, 0, 0, 0, NO_BODY, NAME("f") },
