@@ -137,6 +137,13 @@ void cred_self(struct fs_queue *queue)
 	(void)queue;
 }
 
+void locks_file_closed(struct fs *f, struct inode *i, uint64_t fh)
+{
+	(void)f;
+	(void)i;
+	(void)fh;
+}
+
 bool no_open_in_force(const struct fs *f, bool is_dir)
 {
 	(void)f;
@@ -776,6 +783,42 @@ static void test_ioctl(void)
 	cfg.readonly = false;
 }
 
+/* Who may make a file immutable through its contents: its owner, root, and nobody unnamed. */
+static void test_verity_rights(void)
+{
+	static const struct {
+		const char *name;
+		uint32_t uid;
+		bool may;
+	} cases[] = {
+		{ "root", 0, true },
+		{ "the owner", 500, true },
+		{ "another user", 501, false },
+		{ "a guest that does not say", ID_NONE, false },
+	};
+	uint8_t buf[sizeof(struct fuse_ioctl_in) + 128] = { 0 };
+	const struct fuse_ioctl_in in = { .fh = 1, .cmd = FS_IOC_ENABLE_VERITY, .in_size = 128 };
+
+	fresh_file(O_RDWR);
+	if (fchown(handle.fd, 500, 500) < 0) {
+		printf("skipped: verity_rights: only root can give a file away\n");
+		return;
+	}
+	memcpy(buf, &in, sizeof(in));
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct fs_req rq = request(FUSE_IOCTL, buf, sizeof(buf), 0, 1);
+		int ret;
+
+		rq.in.uid = cases[i].uid;
+		ret = op_ioctl(&rq);
+		if (ret == FS_LATER)
+			async_drain(q.async);
+		CHECK_EQ(cases[i].name, ret == FS_LATER, cases[i].may);
+		if (!cases[i].may)
+			CHECK_EQ(cases[i].name, ret, -EPERM);
+	}
+}
+
 int main(void)
 {
 	snprintf(path, sizeof(path), "/tmp/vdax-file-%ld", (long)getpid());
@@ -800,6 +843,7 @@ int main(void)
 	test_others();
 	test_kills_unasked();
 	test_ioctl();
+	test_verity_rights();
 	pool_stop(&fs);
 	async_free(q.async);
 	fd_close(&handle.fd);

@@ -5,7 +5,6 @@
  *
  * usage: dax_direct write|read MAPPED FILE    (from MAPPED to FILE, or from FILE)
  */
-#define _GNU_SOURCE /* O_DIRECT */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
