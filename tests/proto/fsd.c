@@ -92,12 +92,14 @@ void fsd_start(struct fsd *d, const char *const *options)
 	d->pid = fork();
 	REQUIRE(d->pid >= 0);
 	if (!d->pid) {
+		const char *program = getenv("VDAX");
 		int fd = open(d->log, O_WRONLY | O_CREAT | O_APPEND, 0644);
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(fd, STDERR_FILENO);
 		close(fd);
-		execv(getenv("VDAX"), (char **)(uintptr_t)argv);
+		if (program)
+			execv(program, (char **)(uintptr_t)argv);
 		_exit(127);
 	}
 }
@@ -251,7 +253,7 @@ int fsd_wait(struct front_raw *r, unsigned int queue, int ticket, void *reply, s
 		return 0; /* has no answer */
 	REQUIRE(n >= (int)sizeof(out));
 	CHECK_EQ("length", out.len, n);
-	CHECK(out.error <= 0 && out.error > -512);
+	REQUIRE(out.error <= 0 && out.error > -512);
 	if (out.error)
 		return out.error;
 	n -= (int)sizeof(out);
@@ -285,7 +287,7 @@ void fsd_init(struct front_raw *r, uint64_t features)
 uint64_t fsd_lookup(struct front_raw *r, unsigned int queue, uint64_t parent, const char *name)
 {
 	const struct fsd_rq rq = { FUSE_LOOKUP, parent, { FSD_NAME(name) }, 0 };
-	struct fuse_entry_out out;
+	struct fuse_entry_out out = { 0 };
 
 	return fsd_call(r, queue, &rq, &out, sizeof(out)) == sizeof(out) ? out.nodeid : 0;
 }
@@ -303,7 +305,7 @@ uint64_t fsd_open(struct front_raw *r, unsigned int queue, uint32_t opcode, uint
 	const struct fsd_rq rq = {
 		opcode, nodeid, { FSD_BODY(open, .flags = (uint32_t)flags) }, 0
 	};
-	struct fuse_open_out out;
+	struct fuse_open_out out = { 0 };
 
 	return fsd_call(r, queue, &rq, &out, sizeof(out)) == sizeof(out) ? out.fh : 0;
 }
