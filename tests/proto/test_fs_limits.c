@@ -161,7 +161,8 @@ static void test_inodes(unsigned long inodes)
 {
 	static const char *const options[] = { NULL };
 	unsigned dirs = (unsigned)(inodes / PER_DIR), found, fds;
-	bool sanitized = getenv("VDAX_SANDBOX") && !strcmp(getenv("VDAX_SANDBOX"), "none");
+	const char *mode = getenv("VDAX_SANDBOX");
+	bool sanitized = mode && !strcmp(mode, "none");
 	uint64_t *ids = calloc(inodes, sizeof(*ids));
 	unsigned long peak, again;
 
