@@ -19,7 +19,8 @@ const int fs_lock_syscalls[] = { SCMP_SYS(flock), SYSCALLS_END };
 
 #define BACKOFF_FIRST_NS 1000000u
 #define BACKOFF_LAST_NS	 64000000u
-#define RING_SHARE	 4u /* one part of so many of a ring may be parked */
+#define CHAIN_MAX	 16u /* waiters in a circle */
+#define RING_SHARE	 4u  /* one part of so many of a ring may be parked */
 
 struct lock_waiter {
 	struct lock_waiter *next;
@@ -321,8 +322,84 @@ void locks_resume(struct fs_queue *q)
 	drop(q->fs, q, gone);
 }
 
+/* --- deadlocks --- */
+
+/* A POSIX lock that somebody waits for. */
+struct wish {
+	struct lock_try try;
+	struct inode *inode;
+	struct lock_pin pin;
+};
+
+/* Who stands in its way. */
+static bool blocker(struct fs *fs, const struct wish *wish, uint64_t *id)
+{
+	struct lock_holder holder;
+	struct flock lk = {
+		.l_type = wish->try.type,
+		.l_whence = SEEK_SET,
+		.l_start = wish->try.start,
+		.l_len = wish->try.len,
+	};
+
+	if (fcntl(wish->try.fd, F_OFD_GETLK, &lk) < 0 || lk.l_type == F_UNLCK ||
+	    !lock_owner_of(fs, wish->inode, wish->pin.owner->id, &lk, &holder))
+		return false;
+	*id = holder.id;
+	return true;
+}
+
+/* Under the lock. */
+static struct lock_waiter *waiter_of(const struct fs_locks *l, uint64_t id)
+{
+	for (unsigned k = 0; k < ARRAY_SIZE(l->queues); k++)
+		for (struct lock_waiter *w = l->queues[k].first; w; w = w->next)
+			if (w->pin.owner && w->pin.owner->id == id)
+				return w;
+	return NULL;
+}
+
+/* What the owner waits for, with references. */
+static bool wish_of(struct fs *fs, uint64_t id, struct wish *wish)
+{
+	const struct lock_waiter *w;
+
+	pthread_mutex_lock(&fs->locks.lock);
+	w = waiter_of(&fs->locks, id);
+	if (w) {
+		*wish = (struct wish){ .try = w->try, .inode = inode_ref(w->inode) };
+		lock_owner_pin(w->pin.owner, &wish->pin);
+	}
+	pthread_mutex_unlock(&fs->locks.lock);
+	return w;
+}
+
+/*
+ * Does w wait for somebody who waits, in the end, for w's owner? The host's kernel does not look,
+ * and does not know either what the guest's owners are.
+ */
+static bool deadlocked(struct fs *fs, const struct lock_waiter *w)
+{
+	struct wish wish = { .try = w->try, .inode = w->inode, .pin = w->pin };
+	uint64_t self, id;
+	bool found;
+
+	if (!w->pin.owner || fs->locks.n_waiters < 2)
+		return false;
+	self = w->pin.owner->id;
+	found = blocker(fs, &wish, &id);
+	for (unsigned n = 0; n < CHAIN_MAX && found && id != self; n++) {
+		if (!wish_of(fs, id, &wish))
+			return false;
+		found = blocker(fs, &wish, &id);
+		lock_owner_put(fs, &wish.pin, LOCK_NOTHING);
+		inode_put(fs, wish.inode);
+	}
+	return found && id == self;
+}
+
 /* -EAGAIN: it waits on. Otherwise what it is answered. */
-static int try_waiter(const struct fs *fs, struct lock_waiter *w, uint64_t now)
+static int try_waiter(struct fs *fs, struct lock_waiter *w, uint64_t now)
 {
 	int ret = atomic_load(&w->end);
 
@@ -334,8 +411,12 @@ static int try_waiter(const struct fs *fs, struct lock_waiter *w, uint64_t now)
 		return -EAGAIN;
 	/* First, so that an unlock that comes from now on makes it due again. */
 	atomic_store(&w->due_ns, now + w->backoff_ns);
+	ret = lock_try(&w->try);
+	/* Whoever closes a circle finds it in his first tries; later ones are many. */
+	if (ret == -EAGAIN && w->backoff_ns < BACKOFF_LAST_NS && deadlocked(fs, w))
+		ret = -EDEADLK;
 	w->backoff_ns = MIN(2 * w->backoff_ns, BACKOFF_LAST_NS);
-	return lock_try(&w->try);
+	return ret;
 }
 
 static void finish(struct fs_queue *q, struct lock_waiter **link, int ret)

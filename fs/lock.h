@@ -4,8 +4,9 @@
  *
  * A POSIX lock belongs to a lock owner of the guest: for each (inode, owner) there is an open file
  * description of its own with OFD locks on it (fs/lock_owner.h). A flock lock is on the open file
- * handle itself. The host's kernel does not look for deadlocks of OFD locks, so EDEADLK never
- * comes.
+ * handle itself. The host's kernel does not look for deadlocks of OFD locks; circles of
+ * owners of this guest are found here, while a waiter is tried: EDEADLK. Those that go through
+ * processes of the host or another guest are not.
  *
  * A request that must wait is parked here and holds no thread. It is tried again on each unlock
  * of this guest at once, and by a timer (for others' unlocks) after 1 ms, then 2, ... up to

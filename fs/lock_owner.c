@@ -133,17 +133,18 @@ static int owner_new(struct fs *fs, struct inode *i, uint64_t id, struct lock_ow
 }
 
 /* Under the lock. */
-static void use(struct lock_owner *o, bool make, uint32_t pid, struct lock_pin *pin)
+static void use(struct lock_owner *o, const struct lock_user *by, struct lock_pin *pin)
 {
-	if (make) {
+	if (by) {
 		o->begun++;
-		o->pid = pid;
+		o->last = *by;
 	}
 	*pin = (struct lock_pin){ .owner = o, .alone = !o->pins++, .begun = o->begun };
 }
 
 /* Puts mine, which is new, into the lists and pins it; or another that was faster; or none. */
-static void publish(struct fs *fs, struct lock_owner *mine, uint32_t pid, struct lock_pin *pin)
+static void publish(struct fs *fs, struct lock_owner *mine, const struct lock_user *by,
+		    struct lock_pin *pin)
 {
 	struct lock_owners *l = &fs->locks.owners;
 	struct lock_owner *idle = NULL, *o;
@@ -157,12 +158,12 @@ static void publish(struct fs *fs, struct lock_owner *mine, uint32_t pid, struct
 		o = mine;
 	}
 	if (o)
-		use(o, true, pid, pin);
+		use(o, by, pin);
 	pthread_mutex_unlock(&fs->locks.lock);
 	owner_free(idle);
 }
 
-int lock_owner_get(struct fs *fs, struct inode *i, uint64_t id, bool make, uint32_t pid,
+int lock_owner_get(struct fs *fs, struct inode *i, uint64_t id, const struct lock_user *by,
 		   struct lock_pin *pin)
 {
 	struct lock_owner *o = NULL;
@@ -173,17 +174,22 @@ int lock_owner_get(struct fs *fs, struct inode *i, uint64_t id, bool make, uint3
 	if (i->locks)
 		o = find(fs, i, id);
 	if (o)
-		use(o, make, pid, pin);
+		use(o, by, pin);
 	pthread_mutex_unlock(&fs->locks.lock);
-	if (o || !make)
+	if (o || !by)
 		return o ? 0 : -ENOENT;
 	ret = owner_new(fs, i, id, &o);
 	if (ret)
 		return ret;
-	publish(fs, o, pid, pin);
+	publish(fs, o, by, pin);
 	if (pin->owner != o)
 		owner_free(o);
 	return pin->owner ? 0 : -ENOLCK;
+}
+
+void lock_owner_pin(struct lock_owner *o, struct lock_pin *pin)
+{
+	use(o, NULL, pin);
 }
 
 void lock_owner_put(struct fs *fs, const struct lock_pin *pin, enum lock_outcome outcome)
@@ -203,31 +209,68 @@ void lock_owner_put(struct fs *fs, const struct lock_pin *pin, enum lock_outcome
 	pthread_mutex_unlock(&fs->locks.lock);
 }
 
-void locks_flush(struct fs *fs, struct inode *i, uint64_t id)
+/* Under the lock: takes o out, or pins it if somebody uses it. */
+static void take_or_pin(struct fs *fs, struct lock_owner *o, struct lock_pin *pin)
+{
+	*pin = (struct lock_pin){ 0 };
+	if (o->pins)
+		use(o, NULL, pin);
+	else
+		take_out(&fs->locks.owners, o);
+}
+
+/* The second half of that, without the lock. */
+static void give_up(struct fs *fs, struct inode *i, struct lock_owner *o,
+		    const struct lock_pin *pin)
 {
 	const struct flock all = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
-	struct lock_pin pin = { 0 };
+
+	if (pin->owner) {
+		/* Another request of it is under way, or waits: that goes on, the locks do not. */
+		fcntl(o->fd, F_OFD_SETLK, &all);
+		lock_owner_put(fs, pin, LOCK_NONE);
+	} else {
+		owner_free(o);
+	}
+	locks_released(fs, i);
+}
+
+void locks_flush(struct fs *fs, struct inode *i, uint64_t id)
+{
 	struct lock_owner *o;
+	struct lock_pin pin;
 
 	if (!fs->locks.owners.n)
 		return;
 	pthread_mutex_lock(&fs->locks.lock);
 	o = find(fs, i, id);
-	if (o && !o->pins)
-		take_out(&fs->locks.owners, o);
-	else if (o)
-		use(o, false, 0, &pin);
+	if (o)
+		take_or_pin(fs, o, &pin);
 	pthread_mutex_unlock(&fs->locks.lock);
-	if (!o)
+	if (o)
+		give_up(fs, i, o, &pin);
+}
+
+void locks_file_closed(struct fs *fs, struct inode *i, uint64_t fh)
+{
+	struct lock_owner *o;
+	struct lock_pin pin;
+
+	if (!fh || !fs->locks.owners.n)
 		return;
-	if (pin.owner) {
-		/* Another request of it is under way, or waits: that goes on, the locks do not. */
-		fcntl(o->fd, F_OFD_SETLK, &all);
-		lock_owner_put(fs, &pin, LOCK_NONE);
-	} else {
-		owner_free(o);
-	}
-	locks_released(fs, i);
+	do {
+		pthread_mutex_lock(&fs->locks.lock);
+		o = i->locks;
+		while (o && o->last.fh != fh)
+			o = o->next;
+		if (o) {
+			o->last.fh = 0; /* no file, so it is not found again */
+			take_or_pin(fs, o, &pin);
+		}
+		pthread_mutex_unlock(&fs->locks.lock);
+		if (o)
+			give_up(fs, i, o, &pin);
+	} while (o);
 }
 
 void locks_inode_gone(struct fs *fs, struct inode *i)
@@ -241,7 +284,7 @@ void locks_inode_gone(struct fs *fs, struct inode *i)
 		pthread_mutex_lock(&fs->locks.lock);
 		o = i->locks;
 		if (o)
-			/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it is not i->locks any more */
+			/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it is a later one */
 			take_out(&fs->locks.owners, o);
 		pthread_mutex_unlock(&fs->locks.lock);
 		owner_free(o);
@@ -285,22 +328,29 @@ static bool alone(const struct lock_owner *o, int64_t start, int64_t len)
  * The host's kernel does not tell whose an OFD lock is. But an owner's own locks are not in its
  * way: who finds nothing on the range has it.
  */
-uint32_t lock_owner_of(struct fs *fs, struct inode *i, uint64_t not_id, int64_t start, int64_t len)
+bool lock_owner_of(struct fs *fs, struct inode *i, uint64_t not_id, const struct flock *lk,
+		   struct lock_holder *out)
 {
 	struct lock_pin seen[PROBES_MAX];
-	uint32_t pid = 0;
+	bool found = false;
 	unsigned n = 0;
 
+	if (lk->l_pid != -1) /* a process of the host */
+		return false;
 	pthread_mutex_lock(&fs->locks.lock);
 	for (struct lock_owner *o = i->locks; o && n < PROBES_MAX; o = o->next) {
 		if (o->id != not_id && o->holds)
-			use(o, false, 0, &seen[n++]);
+			use(o, NULL, &seen[n++]);
 	}
 	pthread_mutex_unlock(&fs->locks.lock);
 	for (unsigned k = 0; k < n; k++) {
-		if (!pid && alone(seen[k].owner, start, len))
-			pid = seen[k].owner->pid;
+		const struct lock_owner *o = seen[k].owner;
+
+		if (!found && alone(o, lk->l_start, lk->l_len)) {
+			*out = (struct lock_holder){ .id = o->id, .pid = o->last.pid };
+			found = true;
+		}
 		lock_owner_put(fs, &seen[k], LOCK_NOTHING);
 	}
-	return pid;
+	return found;
 }

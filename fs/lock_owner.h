@@ -4,9 +4,11 @@
  * of its own, whose OFD locks are the owner's; when it is closed, they are gone.
  *
  * It is made with the first lock and closed by FLUSH, which the guest sends for each close() of
- * a file by that owner, or with its inode. When it has no lock it stays open, for the next
- * one, unless another needs the place: there are at most an eighth of the descriptors that we may
- * have, then ENOLCK.
+ * a file by that owner, or with its inode. An owner may also be an open file of the guest (of its
+ * OFD locks): then nothing comes but that file's RELEASE, and that ends the owners that have locked
+ * through it last. Those that are processes have sent their FLUSH before. When it has no lock it
+ * stays open, for the next one, unless another needs the place: there are at most an eighth of the
+ * descriptors that we may have, then ENOLCK.
  */
 #ifndef FS_LOCK_OWNER_H
 #define FS_LOCK_OWNER_H
@@ -15,15 +17,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct flock;
 struct fs;
 struct inode;
+
+struct lock_user {
+	uint32_t pid; /* the guest's process */
+	uint64_t fh;  /* the open file that it used */
+};
 
 struct lock_owner {
 	struct lock_owner *next;	  /* of the same inode */
 	struct lock_owner *older, *newer; /* by use */
 	struct inode *inode;		  /* borrowed: it outlives us */
 	uint64_t id;			  /* the guest's */
-	uint32_t pid;			  /* the guest's process that locked last */
+	struct lock_user last;		  /* who locked last */
 	uint32_t pins;			  /* who use fd just now */
 	uint32_t begun;			  /* attempts to lock, so far */
 	bool holds;			  /* may have a lock */
@@ -44,11 +52,14 @@ struct lock_pin {
 };
 
 /*
- * Pins the owner. With make it is made if need be, and is going to lock for the process pid.
- * 0; -ENOENT if there is none (without make), -ENOLCK, or why the file cannot be opened.
+ * Pins the owner. With by it is made if need be, and is going to lock for that user. 0; -ENOENT if
+ * there is none (without by), -ENOLCK, or why the file cannot be opened.
  */
-int lock_owner_get(struct fs *fs, struct inode *i, uint64_t id, bool make, uint32_t pid,
+int lock_owner_get(struct fs *fs, struct inode *i, uint64_t id, const struct lock_user *by,
 		   struct lock_pin *pin);
+
+/* One pin more of an owner that has one; under fs->locks.lock. */
+void lock_owner_pin(struct lock_owner *o, struct lock_pin *pin);
 
 enum lock_outcome {
 	LOCK_NOTHING, /* it has what it had */
@@ -58,14 +69,23 @@ enum lock_outcome {
 
 void lock_owner_put(struct fs *fs, const struct lock_pin *pin, enum lock_outcome outcome);
 
+struct lock_holder {
+	uint64_t id;
+	uint32_t pid;
+};
+
 /*
- * The guest's process that has a write lock, or the only read lock, on exactly this range (as in
- * struct flock) of the inode; 0 if it is none of the guest, or not to be found out.
+ * Who of the guest has lk, a lock of the inode that F_OFD_GETLK has found for the owner not_id.
+ * Only of a write lock, or of the only read lock on that range; false if it is not to be found out.
  */
-uint32_t lock_owner_of(struct fs *fs, struct inode *i, uint64_t not_id, int64_t start, int64_t len);
+bool lock_owner_of(struct fs *fs, struct inode *i, uint64_t not_id, const struct flock *lk,
+		   struct lock_holder *out);
 
 /* FLUSH: the owner gives up its POSIX locks on the inode. */
 void locks_flush(struct fs *fs, struct inode *i, uint64_t id);
+
+/* RELEASE: the locks that belong to that open file are gone. */
+void locks_file_closed(struct fs *fs, struct inode *i, uint64_t fh);
 
 /* The inode goes: nothing of it can be locked any more. Called by inode_put(). */
 void locks_inode_gone(struct fs *fs, struct inode *i);

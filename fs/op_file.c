@@ -164,6 +164,8 @@ int op_release(struct fs_req *rq)
 
 	if (in->release_flags & FUSE_RELEASE_FLUSH && rq->fs->cfg->posix_lock)
 		locks_flush(rq->fs, rq->inode, in->lock_owner);
+	if (rq->fs->cfg->posix_lock)
+		locks_file_closed(rq->fs, rq->inode, in->fh);
 	/* Closing would do, but a request that is under way may keep the file open. */
 	if (in->release_flags & FUSE_RELEASE_FLOCK_UNLOCK) {
 		flock(rq->handle->fd, LOCK_UN);

@@ -40,7 +40,7 @@ int op_getlk(struct fs_req *rq)
 	uint64_t owner = in->owner;
 	struct lock_pin pin;
 	struct flock lk;
-	uint32_t pid = 0;
+	struct lock_holder holder = { 0 };
 	int ret = range_of(&in->lk, &t);
 
 	if (!fs_has(rq->fs, FUSE_POSIX_LOCKS))
@@ -49,7 +49,7 @@ int op_getlk(struct fs_req *rq)
 		return -EINVAL;
 	/* Its own locks are not in its way. If it has none, any descriptor without locks will do.
 	 */
-	if (!lock_owner_get(rq->fs, rq->inode, owner, false, 0, &pin))
+	if (!lock_owner_get(rq->fs, rq->inode, owner, NULL, &pin))
 		t.fd = pin.owner->fd;
 	lk = (struct flock){
 		.l_type = t.type, .l_whence = SEEK_SET, .l_start = t.start, .l_len = t.len
@@ -59,9 +59,9 @@ int op_getlk(struct fs_req *rq)
 	if (ret)
 		return ret;
 	/* A process of the host has another number in the guest, that is none. */
-	if (lk.l_type != F_UNLCK && lk.l_pid == -1)
-		pid = lock_owner_of(rq->fs, rq->inode, owner, lk.l_start, lk.l_len);
-	reply_lock(&lk, pid, FS_REPLY(rq, fuse_lk_out));
+	if (lk.l_type != F_UNLCK)
+		lock_owner_of(rq->fs, rq->inode, owner, &lk, &holder);
+	reply_lock(&lk, holder.pid, FS_REPLY(rq, fuse_lk_out));
 	return sizeof(struct fuse_lk_out);
 }
 
@@ -71,7 +71,7 @@ static int unlock_posix(struct fs_req *rq, uint64_t owner, struct lock_try *t)
 	bool all = t->start == 0 && t->len == 0;
 	int ret;
 
-	if (lock_owner_get(rq->fs, rq->inode, owner, false, 0, &pin))
+	if (lock_owner_get(rq->fs, rq->inode, owner, NULL, &pin))
 		return 0; /* it has none */
 	t->fd = pin.owner->fd;
 	ret = lock_try(t);
@@ -82,6 +82,7 @@ static int unlock_posix(struct fs_req *rq, uint64_t owner, struct lock_try *t)
 
 static int set_posix(struct fs_req *rq, const struct fuse_lk_in *in, bool wait)
 {
+	const struct lock_user by = { .pid = in->lk.pid, .fh = in->fh };
 	struct lock_try t = { .flock = false };
 	struct lock_pin pin;
 	int ret = range_of(&in->lk, &t);
@@ -90,7 +91,7 @@ static int set_posix(struct fs_req *rq, const struct fuse_lk_in *in, bool wait)
 		return ret;
 	if (t.type == F_UNLCK)
 		return unlock_posix(rq, in->owner, &t);
-	ret = lock_owner_get(rq->fs, rq->inode, in->owner, true, in->lk.pid, &pin);
+	ret = lock_owner_get(rq->fs, rq->inode, in->owner, &by, &pin);
 	if (ret)
 		return ret;
 	t.fd = pin.owner->fd;

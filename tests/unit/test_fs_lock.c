@@ -551,26 +551,102 @@ static void test_flush_of_a_waiter(void)
 	world_end(&w);
 }
 
-/* Without a FLUSH, the inode's end is the end of its locks. */
+static int release(struct world *w, unsigned handle)
+{
+	const struct fuse_release_in in = { .fh = w->fh[handle] };
+
+	return fs_device_call(w->f, 1, FUSE_RELEASE, w->node, &in, sizeof(in), NULL, 0);
+}
+
+/* An owner that is an open file, and no process, sends no FLUSH. */
+static void test_release(void)
+{
+	struct world w = world_new();
+
+	CHECK_EQ("lock", setlk(&w, 1, F_WRLCK, 0, 9), 0);
+	CHECK_EQ("and another owner's", setlk(&w, 2, F_WRLCK, 20, 29), 0);
+	CHECK_EQ("RELEASE of another file", release(&w, 1), 0);
+	CHECK_EQ("held", host_lock(&w, F_RDLCK), -EAGAIN);
+	CHECK_EQ("RELEASE", release(&w, 0), 0);
+	CHECK_EQ("no owners", w.f->fs.locks.owners.n, 0);
+	CHECK_EQ("free", host_lock(&w, F_WRLCK), 0);
+	world_end(&w);
+}
+
+/* Without either, the inode's end is the end of its locks. */
 static void test_inode_gone(void)
 {
 	struct world w = world_new();
 	const struct fuse_forget_in forget = { .nlookup = 1 };
 
-	CHECK_EQ("lock", setlk(&w, 1, F_WRLCK, 0, TO_END), 0);
-	for (unsigned i = 0; i < 2; i++) {
-		const struct fuse_release_in release = { .fh = w.fh[i] };
-
-		CHECK_EQ("RELEASE",
-			 fs_device_call(w.f, 1, FUSE_RELEASE, w.node, &release, sizeof(release),
-					NULL, 0),
-			 0);
-	}
+	CHECK_EQ("the host's", host_lock(&w, F_WRLCK), 0);
+	CHECK_EQ("wait", setlkw(&w, 2, 0, 1, F_WRLCK), PARKED);
+	CHECK_EQ("RELEASE", release(&w, 0), 0);
+	CHECK_EQ("RELEASE", release(&w, 1), 0);
+	CHECK_EQ("unlock", host_lock(&w, F_UNLCK), 0);
+	now_ns += 10 * MS;
+	fs_device_serve(w.f, 2);
+	CHECK_EQ("locked", fs_device_result(w.f, 2, 0), 0);
 	CHECK_EQ("held", host_lock(&w, F_RDLCK), -EAGAIN);
 	fs_device_send(w.f, 0, 0, FUSE_FORGET, w.node, &forget, sizeof(forget), 0);
 	fs_device_serve(w.f, 0);
 	CHECK_EQ("no owners", w.f->fs.locks.owners.n, 0);
 	CHECK_EQ("free", host_lock(&w, F_RDLCK), 0);
+	world_end(&w);
+}
+
+/* SETLKW of [10 * at, 10 * at + 9] on a queue. */
+static int wait_for(struct world *w, unsigned q, unsigned slot, uint64_t owner, uint64_t at)
+{
+	const struct fuse_lk_in in = lk_in(w, owner, F_WRLCK, 10 * at, 10 * at + 9);
+
+	fs_device_send(w->f, q, slot, FUSE_SETLKW, w->node, &in, sizeof(in), 0);
+	fs_device_serve(w->f, q);
+	return fs_device_result(w->f, q, slot);
+}
+
+/* Owners 1 to n each have a range, and wait for the next one's; who closes the circle is told. */
+static void test_circle(uint64_t n)
+{
+	struct world w = world_new();
+
+	for (uint64_t i = 1; i <= n; i++)
+		CHECK_EQ("lock", setlk(&w, i, F_WRLCK, 10 * i, 10 * i + 9), 0);
+	for (uint64_t i = 1; i < n; i++)
+		CHECK_EQ("wait", wait_for(&w, 1, (unsigned)i, i, i + 1), PARKED);
+	now_ns += 2 * MS;
+	fs_device_serve(w.f, 1);
+	for (uint64_t i = 1; i < n; i++)
+		CHECK_EQ("no circle", fs_device_result(w.f, 1, (unsigned)i), PARKED);
+	CHECK_EQ("close", wait_for(&w, 2, 0, n, 1), PARKED);
+	now_ns += 2 * MS;
+	fs_device_serve(w.f, 2);
+	CHECK_EQ("a circle", fs_device_result(w.f, 2, 0), -EDEADLK);
+	now_ns += 10 * MS;
+	fs_device_serve(w.f, 1);
+	for (uint64_t i = 1; i < n; i++)
+		CHECK_EQ("it is open again", fs_device_result(w.f, 1, (unsigned)i), PARKED);
+	CHECK_EQ("FLUSH", flush(&w, n), 0);
+	fs_device_serve(w.f, 1);
+	CHECK_EQ("goes on", fs_device_result(w.f, 1, (unsigned)n - 1), 0);
+	world_end(&w);
+}
+
+/* Nobody knows for whom the host waits. */
+static void test_no_circle(void)
+{
+	struct world w = world_new();
+
+	CHECK_EQ("the host's", host_lock(&w, F_WRLCK), 0);
+	CHECK_EQ("wait", wait_for(&w, 1, 0, 1, 1), PARKED);
+	CHECK_EQ("wait", wait_for(&w, 2, 0, 2, 1), PARKED);
+	for (unsigned i = 0; i < 10; i++) {
+		now_ns += 10 * MS;
+		fs_device_serve(w.f, 1);
+		fs_device_serve(w.f, 2);
+	}
+	CHECK_EQ("waits", fs_device_result(w.f, 1, 0), PARKED);
+	CHECK_EQ("waits", fs_device_result(w.f, 2, 0), PARKED);
 	world_end(&w);
 }
 
@@ -593,6 +669,10 @@ int main(void)
 	test_frozen();
 	test_flock();
 	test_flush_of_a_waiter();
+	test_release();
 	test_inode_gone();
+	test_circle(2);
+	test_circle(4);
+	test_no_circle();
 	return check_done();
 }
