@@ -237,20 +237,37 @@ static const struct {
 	{ "flock", take_whole },
 };
 
+/* Ends the holder after some time. */
+static pid_t end_later(pid_t holder, int ms)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000L }, NULL);
+		kill(holder, SIGKILL);
+		_exit(0);
+	}
+	return pid;
+}
+
+/* Where a signal does not end the wait, the holder's end does. */
 static void waiting_ended_by_signal(void)
 {
 	make_file("f", "x");
 	catch_alarm();
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		pid_t other = holder(kinds[i].take), bell;
+		pid_t other = holder(kinds[i].take), bell, killer;
 		int fd = open("f", O_RDWR);
 
 		with("%s", kinds[i].name);
 		T(kinds[i].take(fd, 0));
+		killer = end_later(other, 1500);
 		bell = signal_me();
 		T(kinds[i].take(fd, 1));
 		end_child(bell);
+		end_child(killer);
 		end_child(other);
+		with("%s, then", kinds[i].name);
 		T(kinds[i].take(fd, 1));
 		close(fd);
 	}
@@ -268,12 +285,7 @@ static void waiting_ended_by_unlock(void)
 
 		with("%s", kinds[i].name);
 		clock_gettime(CLOCK_MONOTONIC, &begin);
-		killer = fork();
-		if (!killer) {
-			nanosleep(&(struct timespec){ .tv_nsec = 300 * 1000 * 1000 }, NULL);
-			kill(other, SIGKILL);
-			_exit(0);
-		}
+		killer = end_later(other, 300);
 		T(kinds[i].take(fd, 1));
 		clock_gettime(CLOCK_MONOTONIC, &end);
 		ms = (end.tv_sec - begin.tv_sec) * 1000 + (end.tv_nsec - begin.tv_nsec) / 1000000;
@@ -284,11 +296,23 @@ static void waiting_ended_by_unlock(void)
 	}
 }
 
+static bool gone_soon(pid_t pid)
+{
+	for (int i = 0; i < 50; i++) {
+		if (waitpid(pid, NULL, WNOHANG) == pid)
+			return true;
+		tick();
+	}
+	return false;
+}
+
+/* Where the waiter does not end before it has the lock, it ends then. */
 static void killed_while_waiting(void)
 {
 	make_file("f", "x");
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		pid_t other = holder(kinds[i].take), waiter = fork();
+		bool gone;
 		int fd;
 
 		if (!waiter) {
@@ -297,12 +321,16 @@ static void killed_while_waiting(void)
 			_exit(0);
 		}
 		nanosleep(&(struct timespec){ .tv_nsec = 200 * 1000 * 1000 }, NULL);
-		end_child(waiter);
+		kill(waiter, SIGKILL);
+		gone = gone_soon(waiter);
 		fd = open("f", O_RDWR);
 		with("%s", kinds[i].name);
+		say("the waiter is gone: %d", gone);
 		T(kinds[i].take(fd, 0));
 		end_child(other);
-		T(kinds[i].take(fd, 0)); /* the dead one does not get it */
+		if (!gone)
+			waitpid(waiter, NULL, 0);
+		T(kinds[i].take(fd, 1)); /* the dead one does not keep it */
 		close(fd);
 	}
 }
