@@ -244,7 +244,11 @@ int cmd_fs(int argc, char **argv)
 	/* static: it holds a queue thread's state for each queue */
 	static struct daemon d = {
 		.background = { .ready_fd = -1, .null_fd = -1 },
-		.socket = { .fd = -1, .control_fd = -1, .pid_fd = -1, .dir_fd = -1 },
+		.socket = { .fd = -1,
+			    .control_fd = -1,
+			    .pid_fd = -1,
+			    .dir_fd = -1,
+			    .control_dir_fd = -1 },
 		.box = { .root_fd = -1, .proc_self_fd = -1, .mountinfo_fd = -1 },
 		.control.listen.fd = -1,
 		.signals.fd = -1,

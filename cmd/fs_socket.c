@@ -22,16 +22,17 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-static int open_directory(struct fs_socket *s)
+/* The directory that path is in, O_PATH, into *fd. */
+static int open_directory(const char *path, int *fd)
 {
-	const char *base = base_name(s->path);
-	char *dir = base == s->path ? strdup(".") : strndup(s->path, (size_t)(base - s->path));
+	const char *base = base_name(path);
+	char *dir = base == path ? strdup(".") : strndup(path, (size_t)(base - path));
 	int ret = 0;
 
 	if (!dir)
 		return -ENOMEM;
-	s->dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (s->dir_fd < 0) {
+	*fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (*fd < 0) {
 		ret = -errno;
 		log_err(dir, "cannot listen here: %s", strerror(-ret));
 	}
@@ -97,7 +98,7 @@ static int open_path(struct fs_socket *s, const struct fs_options *o)
 		s->pid_path = NULL;
 		return -ENOMEM;
 	}
-	ret = open_directory(s);
+	ret = open_directory(s->path, &s->dir_fd);
 	if (!ret)
 		ret = write_pid_file(s);
 	if (ret)
@@ -107,6 +108,19 @@ static int open_path(struct fs_socket *s, const struct fs_options *o)
 		return s->fd;
 	s->bound = true;
 	return o->socket_group ? share_with_group(s->path, o->socket_group) : 0;
+}
+
+static int open_control(struct fs_socket *s, const char *path)
+{
+	int ret = open_directory(path, &s->control_dir_fd);
+
+	if (ret)
+		return ret;
+	s->control_fd = listen_unix(path);
+	if (s->control_fd < 0)
+		return s->control_fd;
+	s->control_path = path;
+	return 0;
 }
 
 int fs_socket_open(struct fs_socket *s, const struct fs_options *o)
@@ -119,14 +133,14 @@ int fs_socket_open(struct fs_socket *s, const struct fs_options *o)
 		s->fd = (int)o->fd;
 		ret = inherited_socket(s->fd, &s->listening);
 	}
-	if (ret || !o->control)
-		return ret;
-	s->control_fd = listen_unix(o->control);
-	return s->control_fd < 0 ? s->control_fd : 0;
+	return ret || !o->control ? ret : open_control(s, o->control);
 }
 
 void fs_socket_remove(struct fs_socket *s)
 {
+	if (s->control_dir_fd >= 0 && s->control_path)
+		unlinkat(s->control_dir_fd, base_name(s->control_path), 0);
+	fd_close(&s->control_dir_fd);
 	if (s->dir_fd < 0 || s->pid_fd < 0)
 		return;
 	if (s->bound)
@@ -138,6 +152,7 @@ void fs_socket_remove(struct fs_socket *s)
 void fs_socket_stay(struct fs_socket *s, bool keep_lock)
 {
 	fd_close(&s->dir_fd);
+	fd_close(&s->control_dir_fd);
 	if (!keep_lock)
 		fd_close(&s->pid_fd);
 }
@@ -148,6 +163,7 @@ void fs_socket_close(struct fs_socket *s)
 	fd_close(&s->control_fd);
 	fd_close(&s->pid_fd);
 	fd_close(&s->dir_fd);
+	fd_close(&s->control_dir_fd);
 	free(s->pid_path);
 	s->pid_path = NULL;
 }

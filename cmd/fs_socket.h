@@ -18,13 +18,16 @@ struct fs_socket {
 	bool bound;	  /* path is ours */
 	int control_fd;	  /* listens, or -1 */
 	int pid_fd;	  /* holds the lock, or -1 */
-	int dir_fd;	  /* O_PATH, where the path's directory is; for fs_socket_remove() */
+	/* For fs_socket_remove(). */
+	int dir_fd;		  /* O_PATH, of the directory that path is in */
+	int control_dir_fd;	  /* the same of the control socket */
+	const char *control_path; /* borrowed; NULL: there is none */
 };
 
 /* Descriptors are -1 before. 0, or -errno after a message; fs_socket_close() in both cases. */
 int fs_socket_open(struct fs_socket *s, const struct fs_options *o);
 
-/* Removes the socket and the file, as the last to go: from outside of the sandbox. */
+/* Removes the sockets and the file, as the last to go: from outside of the sandbox. */
 void fs_socket_remove(struct fs_socket *s);
 
 /* Gives up what is needed for that; and, if another process has it, the lock. */

@@ -221,8 +221,7 @@ static int write_reply(struct fs_queue *q, uint32_t off, const void *src, uint32
 	if (n < 0)
 		return n;
 	ret = chain_fill(iov, (unsigned)n, src);
-	if (!ret)
-		vq_wrote(q->vq, iov, (unsigned)n, len);
+	vq_wrote(q->vq, iov, (unsigned)n, len); /* a fault may come in the middle */
 	return ret;
 }
 
@@ -313,7 +312,7 @@ static int fill_ticket(struct fs_queue *q, const struct fs_ticket *t, const void
 		left -= (uint32_t)iov[n].iov_len;
 	}
 	ret = left ? -EINVAL : chain_fill(iov, n, src);
-	if (!ret)
+	if (!left)
 		vq_wrote_in(q->vq, t->mem, iov, n, len);
 	return ret;
 }

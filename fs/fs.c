@@ -44,6 +44,7 @@ static void reset(void *dev)
 	struct fs *fs = dev;
 
 	fs->session.ready = false;
+	fs->session.swapped = false;
 	fs_forget_all(fs);
 }
 

@@ -323,7 +323,8 @@ int op_write(struct fs_req *rq)
 	if (append)
 		return write_to(rq, in, rq->handle, RWF_APPEND);
 	/* Linux writes to the end through such a descriptor, whatever the offset is. */
-	ret = file_open_once(rq, O_WRONLY, &h);
+	ret = file_open_once(rq, O_WRONLY | (rq->handle->flags & (O_SYNC | O_DSYNC | O_DIRECT)),
+			     &h);
 	if (ret)
 		return ret;
 	ret = write_to(rq, in, h, 0);

@@ -202,8 +202,10 @@ void uring_flush(struct uring *u)
 	const struct device_host *host = q->fs->host;
 
 	/* Only for want of memory. If something is under way, its end is when to try again. */
-	if (submit(u) && u->in_ring == io_uring_sq_ready(&u->ring))
+	if (submit(u) && u->in_ring == io_uring_sq_ready(&u->ring)) {
+		poll(NULL, 0, RETRY_MS);
 		host->wake(host->ctx, q->index);
+	}
 }
 
 /* Lets the kernel finish what it has ready for this thread, if it says that there is something. */
