@@ -26,13 +26,21 @@ int no_open_handle(struct fs_req *rq, bool writes)
 			      &rq->handle);
 }
 
+/* Does the guest come back to such a file when it has no name and is not open here? */
+static bool is_used(const struct fs *fs, uint32_t mode)
+{
+	if (S_ISDIR(mode))
+		return no_open_in_force(fs, true);
+	return S_ISREG(mode) && (no_open_in_force(fs, false) || fs_has(fs, FUSE_WRITEBACK_CACHE));
+}
+
 int no_open_keep(struct fs *fs, const struct inode *dir, int pfd, const char *name)
 {
 	struct inode *found, *i;
 	struct statx st;
 	int ret;
 
-	if (!no_open_in_force(fs, false))
+	if (!is_used(fs, S_IFREG) && !is_used(fs, S_IFDIR))
 		return 0;
 	/* A lookup for nothing, if the guest does not know it; that is taken back below. */
 	ret = inode_lookup(fs, dir, pfd, name, &st, &found);
@@ -41,7 +49,7 @@ int no_open_keep(struct fs *fs, const struct inode *dir, int pfd, const char *na
 	i = inode_get(fs, inode_id(found));
 	if (!i)
 		return 0; /* the guest has forgotten it on another queue: it does not need it */
-	ret = S_ISREG(st.stx_mode) ? inode_hold(fs, i) : 0;
+	ret = is_used(fs, st.stx_mode) ? inode_hold(fs, i) : 0;
 	inode_unlookup(fs, i, 1);
 	inode_put(fs, i);
 	return ret;

@@ -6,7 +6,9 @@
  *
  * Such a file goes on after its last name has gone, but the host does not know that it is open. So
  * who removes a name, or puts another file in its place, first makes sure of a descriptor of what
- * is there, which stays until the guest forgets the inode.
+ * is there, which stays until the guest forgets the inode. The same is done of files where the
+ * guest has a write-back cache: the times that it holds back come when the name is gone, and if
+ * they could not be set then, the guest would take that for lost data.
  */
 #ifndef FS_NO_OPEN_H
 #define FS_NO_OPEN_H

@@ -29,8 +29,7 @@ static int remove_name(struct fs_req *rq, int flags)
 	pfd = inode_fd(rq->fs, rq->inode);
 	if (pfd < 0)
 		return pfd;
-	if (!flags)
-		ret = no_open_keep(rq->fs, rq->inode, pfd, name);
+	ret = no_open_keep(rq->fs, rq->inode, pfd, name);
 	if (!ret && unlinkat(pfd, name, flags) < 0)
 		ret = -errno;
 	inode_fd_put(rq->inode);
