@@ -193,6 +193,55 @@ static void test_forgotten(void)
 	fs_device_free(f);
 }
 
+static const struct {
+	const char *name;
+	uint64_t features;
+	bool no_open, no_opendir, writeback;
+	bool file_stays, dir_stays;
+} kept_cases[] = {
+	{ "nothing", FUSE_NO_OPEN_SUPPORT, false, false, false, false, false },
+	{ "no OPEN", FUSE_NO_OPEN_SUPPORT, true, false, false, true, false },
+	{ "no OPENDIR", FUSE_NO_OPENDIR_SUPPORT, false, true, false, false, true },
+	{ "the guest cannot", 0, true, true, true, false, false },
+	{ "write-back", FUSE_WRITEBACK_CACHE, false, false, true, true, false },
+};
+
+/* What the guest may need after its name has gone is there still. */
+static void kept_case(size_t k)
+{
+	struct fs_device *f = fs_device_new();
+	struct fuse_attr_out out;
+	uint64_t file, dir;
+
+	make_file(f, "file");
+	REQUIRE(!mkdirat(f->dir_fd, "dir", 0755));
+	f->cfg.no_open = kept_cases[k].no_open;
+	f->cfg.no_opendir = kept_cases[k].no_opendir;
+	f->cfg.writeback = kept_cases[k].writeback;
+	fs_device_start(f, kept_cases[k].features);
+	file = fs_device_lookup(f, "file");
+	dir = fs_device_lookup(f, "dir");
+	/* Those that are only cached, as they would be in the end. */
+	while (inode_close_some(&f->fs, 1))
+		;
+	if (has_handles(f)) {
+		CHECK_EQ("unlink", unlink_name(f, "file"), 0);
+		CHECK_EQ("rmdir", fs_device_call(f, 1, FUSE_RMDIR, FUSE_ROOT_ID, "dir", 4, NULL, 0),
+			 0);
+		CHECK_EQ(kept_cases[k].name, getattr(f, file, &out),
+			 kept_cases[k].file_stays ? (int)sizeof(out) : -ESTALE);
+		CHECK_EQ(kept_cases[k].name, getattr(f, dir, &out),
+			 kept_cases[k].dir_stays ? (int)sizeof(out) : -ESTALE);
+	}
+	fs_device_free(f);
+}
+
+static void test_kept(void)
+{
+	for (size_t k = 0; k < ARRAY_SIZE(kept_cases); k++)
+		kept_case(k);
+}
+
 #define HELD   8200u /* more than are cached */
 #define OTHERS 64u
 
@@ -339,6 +388,7 @@ int main(void)
 	test_swapped();
 	test_without();
 	test_forgotten();
+	test_kept();
 	test_held();
 	test_full();
 	return check_done();
