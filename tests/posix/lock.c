@@ -358,6 +358,7 @@ static void deadlock(void)
 	MUST(read(ready[0], &c, 1));
 	nanosleep(&(struct timespec){ .tv_nsec = 300 * 1000 * 1000 }, NULL);
 	T(lock(fd, F_SETLKW, F_WRLCK, 20, 10));
+	T(lock(fd, F_SETLK, F_UNLCK, 0, 10)); /* else not even a signal may end the other */
 	end_child(pid);
 	T(lock(fd, F_SETLK, F_WRLCK, 20, 10));
 }
