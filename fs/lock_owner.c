@@ -261,6 +261,7 @@ void locks_file_closed(struct fs *fs, struct inode *i, uint64_t fh)
 	do {
 		pthread_mutex_lock(&fs->locks.lock);
 		o = i->locks;
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it is a later one */
 		while (o && o->last.fh != fh)
 			o = o->next;
 		if (o) {

@@ -447,8 +447,9 @@ static bool request(struct world *w, const struct record *r, const uint8_t *body
 		if (++s.slot == SLOTS)
 			return false;
 	s.plain = !(r->how & (HOW_HOLE | HOW_OVERLAP | HOW_LEN | HOW_SHORT | HOW_EXT));
-	/* Before INIT the order is that of the former session. */
-	s.plain = s.plain && (w->fs.session.swapped == w->swapped || r->opcode == FUSE_INIT);
+	/* Before INIT the order is ours, and an INIT must have a version to tell its own. */
+	s.plain = s.plain && (w->fs.session.swapped == w->swapped ||
+			      (r->opcode == FUSE_INIT && le16_get(r->len) >= 8));
 	w->exact = w->exact && s.plain;
 	s.silent = r->opcode == FUSE_FORGET || r->opcode == FUSE_BATCH_FORGET ||
 		   r->opcode == FUSE_INTERRUPT;
