@@ -79,7 +79,7 @@ static const struct option_def options[] = {
 	{ "thread-pool-size", "N", OPTION_U32, AT(thread_pool_size),
 	  "threads of the engine pool, 4 at most; see the manual" },
 	{ "poll-us", "N", OPTION_U32, AT(poll_us),
-	  "an idle queue polls so long before it sleeps (default: 20)" },
+	  "an idle queue polls so long before it sleeps (default: 32)" },
 	{ "no-memory-slots", NULL, OPTION_FLAG, AT(no_memory_slots),
 	  "beside vdax pmem: its mappings are memory, of 8 regions at most" },
 

@@ -18,7 +18,7 @@
 
 #include <stdint.h>
 
-#define VQ_SPIN_DEFAULT_NS 20000u
+#define VQ_SPIN_DEFAULT_NS 32000u
 
 /* What a queue knows of the gaps between requests. */
 struct vq_habit {
