@@ -59,6 +59,9 @@ struct inode {
 	struct lock_owner *locks; /* the first: fs/lock_owner.h, under fs->locks.lock; or NULL */
 };
 
+/* A guest may have a million of them; with its place in the hash that is some 104 bytes. */
+_Static_assert(sizeof(struct inode) <= 96 || sizeof(void *) < 8, "struct inode size");
+
 #define INODE_YOUNG    0x01u /* its time of birth does not tell it from a later one of its ino */
 #define INODE_VERIFIED 0x02u /* the handle is known to be of this (mount, ino) */
 #define INODE_PINNED   0x04u /* the descriptor stays open: no handle, or the root */
