@@ -32,6 +32,7 @@ struct identity {
 	int64_t btime_ns;
 	uint16_t type;
 	bool young;
+	uint32_t parent_mount; /* set by start_identity() */
 };
 
 struct handle_buf {
@@ -294,6 +295,11 @@ static int open_path(struct fs *fs, int pfd, const char *name, int fd)
 	return inode_fd_lower(fs, ret);
 }
 
+static uint8_t submount_flag(const struct identity *id)
+{
+	return id->mount != id->parent_mount && S_ISDIR(id->type) ? INODE_SUBMOUNT : 0;
+}
+
 /*
  * Without handles: the descriptor comes first, and its numbers are what counts. id->mount's
  * reference is taken. made: an open descriptor of the file, borrowed, or -1.
@@ -311,6 +317,8 @@ static int add_pinned(struct fs *fs, struct identity *id, int pfd, const char *n
 		ret = mount_find(fs, mount, fd, "", st);
 		if (ret >= 0) {
 			identity_of(id, st, (uint32_t)ret, mount_at(fs, (uint32_t)ret)->local);
+			/* Something may have been mounted since the name was looked at first. */
+			flags = (uint8_t)((flags & ~INODE_SUBMOUNT) | submount_flag(id));
 			ret = 0;
 		}
 	}
@@ -364,7 +372,8 @@ static int start_identity(struct fs *fs, const struct inode *parent, int pfd, co
 	if (mount < 0)
 		return mount;
 	identity_of(id, st, (uint32_t)mount, mount_at(fs, (uint32_t)mount)->local);
-	*flags = id->mount != parent->mount && S_ISDIR(st->stx_mode) ? INODE_SUBMOUNT : 0;
+	id->parent_mount = parent->mount;
+	*flags = submount_flag(id);
 	return 0;
 }
 
