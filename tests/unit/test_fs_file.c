@@ -3,6 +3,7 @@
  * The requests on open files (fs/op_file.c, op_io.c, op_later.c, op_ioctl.c) on real files, with
  * the pool behind them, and without tables of inodes and handles. The test stands between them and
  * the calls that read and write, so that it can say what a file system knows and how fast it is.
+ * Long, as all requests share that one make-believe device; each has its table and its function.
  */
 #include <errno.h>
 #include <fcntl.h>

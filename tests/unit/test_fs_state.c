@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * fs/state*.c: what one daemon saves another loads, from the same directory or a copy of it; the
- * files that cannot be found; states that are not what they should be.
+ * files that cannot be found; states that are not what they should be. Long, as all of them need
+ * the same two shares and the same writer of states.
  */
 #include <fcntl.h>
 #include <ftw.h>
