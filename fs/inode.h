@@ -52,6 +52,7 @@ struct inode {
 	uint8_t handle_len;
 	_Atomic uint8_t flags; /* INODE_* */
 	int32_t handle_type;
+	_Atomic uint32_t writers; /* open files of the guest that can write */
 	union {
 		uint8_t handle[INODE_HANDLE_INLINE];
 		uint8_t *long_handle;
@@ -67,6 +68,8 @@ _Static_assert(sizeof(struct inode) <= 96 || sizeof(void *) < 8, "struct inode s
 #define INODE_PINNED   0x04u /* the descriptor stays open: no handle, or the root */
 #define INODE_HELD     0x10u /* the descriptor stays open: inode_hold() */
 #define INODE_SUBMOUNT 0x08u /* the root of another mount than its parent's */
+#define INODE_DAX_MAPPED 0x20u /* the guest owns, or has owned, pages of it in the window */
+#define INODE_DAX_GRANTED 0x40u /* it was told to map it: FUSE_ATTR_DAX */
 
 #define INODE_SHARDS	 64u
 #define INODE_CHUNK	 1024u	    /* places that are allocated together */

@@ -146,6 +146,7 @@ const struct device_ops pmem_device_ops = {
 	.config_read = config_read,
 	.shm_size = shm_size,
 	.shm_file = shm_file,
+	.exclusive = true,
 	.start = start,
 	.stop = stop,
 	.reset = reset,

@@ -53,13 +53,24 @@ static bool want_running(const struct vhost_ring *r)
 	return r->started && r->enabled && r->addr_set && r->cfg.size;
 }
 
+/* Do all rings go on where they stopped? A new driver begins each of them at 0. */
+static bool is_continued(const struct vhost *v)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < v->ops->num_queues; i++) {
+		const struct vhost_ring *r = &v->rings[i];
+
+		if (r->left && r->cfg.base != r->left_at)
+			return false;
+		any |= r->left && r->left_at;
+	}
+	return any;
+}
+
 static void device_start(struct vhost *v)
 {
-	const struct vhost_ring *r = &v->rings[0];
-	const struct device_start how = {
-		.mem = v->mem,
-		.continued = r->left && r->left_at && r->cfg.base == r->left_at,
-	};
+	const struct device_start how = { .mem = v->mem, .continued = is_continued(v) };
 
 	if (v->dev_started)
 		return;

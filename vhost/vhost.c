@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 
 #include "base/macros.h"
 #include "host/fd.h"
@@ -225,7 +226,7 @@ static void listen_ready(struct loop_source *src, uint32_t events)
 			log_guest(v->name, "cannot accept a front end: %s", strerror(errno));
 		return;
 	}
-	if (v->ops->shm_size)
+	if (v->ops->exclusive)
 		v->front = peer_of(fd);
 	ret = must_wait(v) ? wait_for_holder(v, fd) : conn_start(v, fd);
 	if (ret) {
@@ -242,6 +243,53 @@ static void host_wake(void *ctx, unsigned queue)
 	struct vhost *v = ctx;
 
 	worker_wake(&v->workers[queue]);
+}
+
+static void host_attend(void *ctx)
+{
+	struct vhost *v = ctx;
+
+	fd_signal(v->attend.fd);
+}
+
+/* The device's turn on this thread, and when the next one is due. */
+static void attend_ready(struct loop_source *src, uint32_t events)
+{
+	struct vhost *v = container_of(src, struct vhost, attend);
+	uint64_t next;
+
+	(void)events;
+	fd_drain(v->attend.fd);
+	fd_drain(v->attend_timer.fd);
+	next = v->ops->attend(v->dev);
+	fd_timer_set(v->attend_timer.fd, next == UINT64_MAX ? 0 : next);
+}
+
+static void attend_timer_ready(struct loop_source *src, uint32_t events)
+{
+	struct vhost *v = container_of(src, struct vhost, attend_timer);
+
+	attend_ready(&v->attend, events);
+}
+
+static int attend_init(struct vhost *v)
+{
+	int ret;
+
+	v->attend.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	v->attend_timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (v->attend.fd < 0 || v->attend_timer.fd < 0)
+		return -errno;
+	ret = loop_add(v->loop, &v->attend, EPOLLIN);
+	return ret ? ret : loop_add(v->loop, &v->attend_timer, EPOLLIN);
+}
+
+static void attend_fini(struct vhost *v)
+{
+	loop_del(v->loop, &v->attend);
+	loop_del(v->loop, &v->attend_timer);
+	fd_close(&v->attend.fd);
+	fd_close(&v->attend_timer.fd);
 }
 
 static void before_wait(void *ctx)
@@ -268,6 +316,8 @@ int vhost_init(struct vhost *v, struct loop *loop, const char *name, const struc
 		.holder.pidfd = -1,
 		.waiting = { .fd = -1, .ready = waiting_gone },
 		.holder_end = { .fd = -1, .ready = holder_ended },
+		.attend = { .fd = -1, .ready = attend_ready },
+		.attend_timer = { .fd = -1, .ready = attend_timer_ready },
 		.parked = { .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .ready = parked_ready },
 		.sock.fd = -1,
 		.backend = { .sock.fd = -1, .timer.fd = -1 },
@@ -276,6 +326,7 @@ int vhost_init(struct vhost *v, struct loop *loop, const char *name, const struc
 		.shm = &backend_shm_ops,
 		.shm_ctx = &v->backend,
 		.wake = host_wake,
+		.attend = host_attend,
 		.ctx = v,
 	};
 	for (unsigned i = 0; i < VHOST_MAX_QUEUES; i++)
@@ -289,6 +340,8 @@ int vhost_init(struct vhost *v, struct loop *loop, const char *name, const struc
 		ret = backend_init(&v->backend, loop, name);
 	for (unsigned i = 0; !ret && i < ops->num_queues; i++)
 		ret = worker_init(&v->workers[i], i, name, ops, dev, v->parked.fd);
+	if (!ret && ops->attend)
+		ret = attend_init(v);
 	if (!ret && ops->save)
 		ret = transfer_init(&v->transfer, name, ops, dev, v->parked.fd);
 	loop->before_wait = before_wait;
@@ -313,6 +366,7 @@ void vhost_fini(struct vhost *v)
 	}
 	peer_forget(&v->front);
 	peer_forget(&v->holder);
+	attend_fini(v);
 	loop_del(v->loop, &v->parked);
 	fd_close(&v->parked.fd);
 	if (v->listening)

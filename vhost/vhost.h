@@ -45,6 +45,8 @@ struct vhost {
 	struct worker workers[VHOST_MAX_QUEUES];
 	struct vhost_ring rings[VHOST_MAX_QUEUES];
 	struct loop_source parked; /* eventfd: a worker has let go */
+	struct loop_source attend; /* eventfd: the device wants its turn on this thread */
+	struct loop_source attend_timer;
 
 	struct loop_source listen;
 	bool listening;	   /* listen is in the loop */

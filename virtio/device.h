@@ -55,13 +55,15 @@ struct device_host {
 	void *shm_ctx;
 	/* Any thread: makes the queue's thread call serve() again soon. */
 	void (*wake)(void *ctx, unsigned queue);
+	/* Any thread: makes the control thread call attend() soon. */
+	void (*attend)(void *ctx);
 	void *ctx;
 };
 
 /* How a start came about. */
 struct device_start {
 	const struct mem_table *mem; /* borrowed for the call */
-	bool continued; /* queue 0 goes on where it stopped, so this is not a new driver */
+	bool continued; /* the rings go on where they stopped, so this is not a new driver */
 };
 
 /*
@@ -89,12 +91,25 @@ struct device_ops {
 	/* Is this a file that the device maps into its regions? NULL if shm_size is. */
 	bool (*shm_file)(void *dev, dev_t st_dev, ino_t st_ino);
 
+	/*
+	 * What it maps may belong to one VM only: a front end is not served while a former one, which
+	 * may still have it mapped, lives.
+	 */
+	bool exclusive;
+
 	/* The device's first queue is about to run. Mappings are possible until stop(). */
 	void (*start)(void *dev, const struct device_start *how);
 	/* No queue runs any more; outstanding requests to shm_ops have been cancelled. */
 	void (*stop)(void *dev);
 	/* The driver or the front end starts over; nothing runs. */
 	void (*reset)(void *dev);
+
+	/*
+	 * The control thread has nothing else to do, and somebody has asked for this, or the time that
+	 * it returned the last time has passed: nanoseconds, or UINT64_MAX for never. NULL: not
+	 * interested.
+	 */
+	uint64_t (*attend)(void *dev);
 
 	/*
 	 * The queue's thread: serve until the ring is empty with kicks on, vq->stopping or
