@@ -18,6 +18,7 @@
 
 #include "base/macros.h"
 #include "cmd/control.h"
+#include "cmd/fs_dax.h"
 #include "cmd/fs_options.h"
 #include "cmd/fs_socket.h"
 #include "fs/fs.h"
@@ -80,6 +81,7 @@ static void set_up_log(const struct fs_options *o)
 			  "threads; slow I/O goes to io_uring or, where there is none, to %u "
 			  "threads",
 			  o->thread_pool_size, o->fs.pool_threads);
+	fs_dax_advise(o);
 }
 
 static void signal_ready(struct loop_source *src, uint32_t events)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/macros.h"
+#include "cmd/fs_dax.h"
 #include "fs/idmap.h"
 #include "fs/xattrmap.h"
 #include "host/fd.h"
@@ -82,6 +83,13 @@ static const struct option_def options[] = {
 	  "an idle queue polls so long before it sleeps (default: 32)" },
 	{ "no-memory-slots", NULL, OPTION_FLAG, AT(no_memory_slots),
 	  "beside vdax pmem: its mappings are memory, of 8 regions at most" },
+
+	{ "dax-window", "SIZE", OPTION_STRING, AT(dax_window),
+	  "the guest maps files of the share here (default: 0, none); see the manual" },
+	{ "dax-policy", "LIST", OPTION_STRING, AT(dax_policy),
+	  "which ones: never,exec,writers,any-fs,min-size=BYTES,min-age=SECONDS" },
+	{ "dax-copies", "SIZE", OPTION_SIZE, FS_AT(dax_copies),
+	  "memory for copies of what cannot be mapped (default: 64M)" },
 
 	{ "sandbox", "namespace|chroot|none", OPTION_ENUM, AT(sandbox),
 	  "what the daemon can see (default: namespace)" },
@@ -255,6 +263,12 @@ static int check_texts(struct fs_options *o)
 	if (!ret &&
 	    fs_caps_choose(&o->caps, o->fs.inode_file_handles, o->modcaps, err, sizeof(err)))
 		ret = usage_error("%s", err);
+	if (!ret && o->dax_window &&
+	    fs_dax_window_parse(&o->fs.dax_window, o->dax_window, err, sizeof(err)))
+		ret = usage_error("%s", err);
+	if (!ret && o->dax_policy &&
+	    fs_dax_policy_parse(&o->fs.dax_policy, o->dax_policy, err, sizeof(err)))
+		ret = usage_error("%s", err);
 	if (!ret && o->fs.xattrmap && xattrmap_parse(&map, o->fs.xattrmap, err, sizeof(err)))
 		ret = usage_error("--xattrmap: %s", err);
 	xattrmap_free(&map);
@@ -313,7 +327,9 @@ bool fs_options_parse(int argc, char **argv, struct fs_options *o, int *status)
 	*o = (struct fs_options){
 		.fs = { .announce_submounts = true,
 			.readdirplus = true,
-			.inode_file_handles = FS_HANDLES_PREFER },
+			.inode_file_handles = FS_HANDLES_PREFER,
+			.dax_copies = FS_DAX_COPIES,
+			.dax_policy = fs_dax_policy_default },
 		.fd = FS_FD_NOT_SET,
 		.seccomp = FILTER_KILL,
 		.poll_us = VQ_SPIN_DEFAULT_NS / 1000,

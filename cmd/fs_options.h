@@ -46,7 +46,7 @@ struct fs_options {
 	uint32_t queues, poll_us;
 	uint64_t timeout_ns; /* UINT64_MAX: not given */
 	bool print_capabilities, version, debug;
-	const char *modcaps;
+	const char *modcaps, *dax_window, *dax_policy;
 	struct option_list uid_map, gid_map, translate_uid, translate_gid;
 	bool no_effect; /* of options that are accepted and mean nothing */
 	uint32_t no_effect_number;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* cmd/fs_options.c: what the command lines of both virtiofsd, and ours, become. */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/macros.h"
+#include "cmd/fs_dax.h"
 #include "cmd/fs_options.h"
 #include "host/fd.h"
 #include "tests/lib/check.h"
@@ -180,6 +182,15 @@ static const char *const bad[] = {
 	"--modcaps=-dac_read_search --inode-file-handles=mandatory",
 	"--migration-mode=file-handles --migration-verify-handles",
 	"--migration-mode=file-handles --migration-confirm-paths",
+	"--dax-window=3M",
+	"--dax-window=1",
+	"--dax-window=many",
+	"--dax-window=-2M",
+	"--dax-window=66G",
+	"--dax-window=65538M",
+	"--dax-copies=0",
+	"--dax-copies=some",
+	"-o dax_window=2M",
 	"-o nonsense",
 	"-o cache=sometimes",
 	"-o timeout=soon",
@@ -247,6 +258,146 @@ static void test_numbers(void)
 	CHECK_EQ("slow calls need one all the same", o.fs.pool_threads, FS_POOL_MAX);
 }
 
+static void test_window(void)
+{
+	static const struct {
+		const char *words;
+		uint64_t window, copies;
+	} cases[] = {
+		{ "", 0, FS_DAX_COPIES },
+		{ "--dax-window=0", 0, FS_DAX_COPIES },
+		{ "--dax-window=2M", FS_DAX_RANGE, FS_DAX_COPIES },
+		{ "--dax-window 2097152", FS_DAX_RANGE, FS_DAX_COPIES },
+		{ "--dax-window=100m", UINT64_C(100) << 20, FS_DAX_COPIES },
+		{ "--dax-window=64G", FS_DAX_WINDOW_MAX, FS_DAX_COPIES },
+		{ "--dax-window=2M --dax-window=4M", 2 * (uint64_t)FS_DAX_RANGE, FS_DAX_COPIES },
+		{ "--dax-window=2M --dax-window=0 --dax-copies=4K", 0, 4096 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		CHECK_EQ(cases[i].words, parse(cases[i].words), -1);
+		CHECK_EQ(cases[i].words, o.fs.dax_window, cases[i].window);
+		CHECK_EQ(cases[i].words, o.fs.dax_copies, cases[i].copies);
+	}
+}
+
+#define SIZE FS_DAX_MIN_SIZE
+#define AGE  FS_DAX_MIN_AGE_NS
+
+static const struct {
+	const char *list;
+	struct fs_dax_policy want;
+	bool bad;
+} policy_cases[] = {
+	{ "never", { .never = true, .min_size = SIZE, .min_age_ns = AGE }, false },
+	{ "exec", { .exec = true, .min_size = SIZE, .min_age_ns = AGE }, false },
+	{ "writers", { .writers = true, .min_size = SIZE, .min_age_ns = AGE }, false },
+	{ "any-fs", { .any_fs = true, .min_size = SIZE, .min_age_ns = AGE }, false },
+	{ "min-size=0", { .min_size = 0, .min_age_ns = AGE }, false },
+	{ "min-size=64K", { .min_size = 65536, .min_age_ns = AGE }, false },
+	{ "min-age=0.25", { .min_size = SIZE, .min_age_ns = 250000000 }, false },
+	{ "min-age=0", { .min_size = SIZE, .min_age_ns = 0 }, false },
+	{ "min-size=1,min-size=2,min-age=9,min-age=1.5",
+	  { .min_size = 2, .min_age_ns = 1500000000 },
+	  false },
+	{ "exec,writers,any-fs,exec,min-size=1M",
+	  { .exec = true, .writers = true, .any_fs = true, .min_size = SIZE, .min_age_ns = AGE },
+	  false },
+	{ "", { 0 }, true },
+	{ ",", { 0 }, true },
+	{ "exec,", { 0 }, true },
+	{ "exec,,writers", { 0 }, true },
+	{ "exe", { 0 }, true },
+	{ "execs", { 0 }, true },
+	{ "exec=1", { 0 }, true },
+	{ "min-size", { 0 }, true },
+	{ "min-size=", { 0 }, true },
+	{ "min-size=-1", { 0 }, true },
+	{ "min-size=1.5M", { 0 }, true },
+	{ "min-age=soon", { 0 }, true },
+	{ "exec min-size=1", { 0 }, true },
+	{ "min-size=0000000000000000000000000000000000000000000000000000000000000001",
+	  { 0 },
+	  true },
+};
+
+static void test_policy(void)
+{
+	char err[256];
+
+	for (size_t i = 0; i < ARRAY_SIZE(policy_cases); i++) {
+		const struct fs_dax_policy *want = &policy_cases[i].want;
+		struct fs_dax_policy got = fs_dax_policy_default;
+		const char *list = policy_cases[i].list;
+		int ret = fs_dax_policy_parse(&got, list, err, sizeof(err));
+
+		CHECK_EQ(list, ret, policy_cases[i].bad ? -EINVAL : 0);
+		if (policy_cases[i].bad)
+			want = &fs_dax_policy_default; /* as it was */
+		CHECK_NAMED(list, got.never == want->never && got.exec == want->exec &&
+					  got.writers == want->writers &&
+					  got.any_fs == want->any_fs);
+		CHECK_EQ(list, got.min_size, want->min_size);
+		CHECK_EQ(list, got.min_age_ns, want->min_age_ns);
+	}
+	CHECK_EQ("says what there is", fs_dax_policy_parse(&o.fs.dax_policy, "execs,x", err, 256),
+		 -EINVAL);
+	CHECK_NAMED(err, !strcmp(err, "--dax-policy wants never, exec, writers, any-fs, "
+				      "min-size=BYTES or min-age=SECONDS, not \"execs\""));
+}
+
+static void test_policy_option(void)
+{
+	CHECK_EQ("none", parse(""), -1);
+	CHECK(o.fs.dax_policy.min_size == SIZE && o.fs.dax_policy.min_age_ns == AGE);
+	CHECK_EQ("the last list counts", parse("--dax-policy=exec --dax-policy any-fs,min-size=7"),
+		 -1);
+	CHECK(!o.fs.dax_policy.exec && o.fs.dax_policy.any_fs && o.fs.dax_policy.min_size == 7);
+	CHECK_EQ("refused", parse("--dax-policy=execs"), EXIT_USAGE);
+}
+
+/* What fs_dax_advise() writes to stderr. */
+static const char *advice(const char *words)
+{
+	static char text[1024];
+	int saved = dup(STDERR_FILENO), status = parse(words);
+	FILE *f = tmpfile();
+
+	REQUIRE(f && saved >= 0 && status == -1);
+	dup2(fileno(f), STDERR_FILENO);
+	fs_dax_advise(&o);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	rewind(f);
+	text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+	fclose(f);
+	return text;
+}
+
+static void test_advice(void)
+{
+	const char *text = advice("--dax-window=2M --tag=t");
+
+	CHECK_NAMED(text, !*text);
+	text = advice("--no-memory-slots --migration-mode=file-handles");
+	CHECK_NAMED(text, !*text);
+	text = advice("--dax-window=2M");
+	CHECK_NAMED(text, strstr(text, "without --tag"));
+	text = advice("--dax-window=2M --tag=t --no-memory-slots");
+	CHECK_NAMED(text, strstr(text, "with --no-memory-slots") && !strstr(text, "migrated"));
+	for (const char **words = (const char *[]){ "--migration-mode=file-handles",
+						    "--migration-on-error=guest-error",
+						    "--migration-verify-handles",
+						    "--migration-confirm-paths", NULL };
+	     *words; words++) {
+		char all[128];
+
+		snprintf(all, sizeof(all), "--dax-window=2M --tag=t %s", *words);
+		text = advice(all);
+		CHECK_NAMED(*words, strstr(text, "cannot be migrated"));
+	}
+}
+
 #define BIT(cap) ((uint64_t)1 << (cap))
 
 static void test_capabilities(void)
@@ -307,6 +458,10 @@ int main(void)
 	test_places();
 	test_timeouts();
 	test_numbers();
+	test_window();
+	test_policy();
+	test_policy_option();
+	test_advice();
 	test_capabilities();
 	test_maps();
 	test_asked();
