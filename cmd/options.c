@@ -165,9 +165,14 @@ static bool is_enum(const struct option_def *def)
 	return def->arg && (def->kind == OPTION_ENUM || def->kind == OPTION_ENUM_OPT);
 }
 
+static bool has_optional_value(const struct option_def *def)
+{
+	return def->kind == OPTION_ENUM_OPT || def->kind == OPTION_SIZE_OPT;
+}
+
 static bool needs_value(const struct option_def *def)
 {
-	return takes_value(def) && def->kind != OPTION_ENUM_OPT;
+	return takes_value(def) && !has_optional_value(def);
 }
 
 /* "--", "-" for a single letter, or "-o " for one of the table subs. */
@@ -199,6 +204,11 @@ static int set_enum(const struct option_def *def, int *at, const char *value)
 	return 0;
 }
 
+static int set_size(uint64_t *at, const char *value)
+{
+	return parse_size(value, at) || !*at ? -EINVAL : 0;
+}
+
 static int set_value(const struct option_def *def, void *cfg, const char *value)
 {
 	void *at = (char *)cfg + def->offset;
@@ -227,7 +237,10 @@ static int set_value(const struct option_def *def, void *cfg, const char *value)
 	case OPTION_U32:
 		return parse_u32(value, at);
 	case OPTION_SIZE:
-		return parse_size(value, at) || !*(uint64_t *)at ? -EINVAL : 0;
+		return set_size(at, value);
+	case OPTION_SIZE_OPT:
+		*(uint64_t *)at = UINT64_MAX;
+		return value ? set_size(at, value) : 0;
 	}
 	return -EINVAL;
 }
@@ -240,6 +253,7 @@ static const char *const kind_wants[] = {
 	[OPTION_LIST] = "a value, at most 32 times",
 	[OPTION_U32] = "a number",
 	[OPTION_SIZE] = "a size in bytes, or with K, M, G or T, above 0",
+	[OPTION_SIZE_OPT] = "a size in bytes, or with K, M, G or T, above 0",
 	[OPTION_ENUM] = "one of ",
 	[OPTION_ENUM_OPT] = "one of ",
 	[OPTION_SECONDS] = "seconds",
@@ -381,12 +395,12 @@ static void print_option(const struct command *cmd, const struct option_def *o)
 		return;
 	fprintf(f, "%s%s", dashes(cmd, o), o->name);
 	if (o->arg)
-		fputs(o->kind == OPTION_ENUM_OPT ? "[=" : " ", f);
+		fputs(has_optional_value(o) ? "[=" : " ", f);
 	if (is_enum(o))
 		print_values(f, o->arg);
 	else if (o->arg)
 		fputs(o->arg, f);
-	if (o->kind == OPTION_ENUM_OPT)
+	if (has_optional_value(o))
 		fputc(']', f);
 	if (fclose(f) == 0)
 		printf("  %-24s%s%s\n", left, size > 24 ? "\n\t\t\t   " : " ", o->help);

@@ -11,11 +11,12 @@
 #include <stdint.h>
 
 enum option_kind {
-	OPTION_FLAG,   /* bool */
-	OPTION_STRING, /* const char * */
-	OPTION_LIST,   /* struct option_list: may be given several times */
-	OPTION_U32,    /* uint32_t */
-	OPTION_SIZE,   /* uint64_t, bytes; accepts K, M, G, T */
+	OPTION_FLAG,	 /* bool */
+	OPTION_STRING,	 /* const char * */
+	OPTION_LIST,	 /* struct option_list: may be given several times */
+	OPTION_U32,	 /* uint32_t */
+	OPTION_SIZE,	 /* uint64_t, bytes; accepts K, M, G, T */
+	OPTION_SIZE_OPT, /* the same, and --name alone is UINT64_MAX; SIZE only after "=" */
 	/*
 	 * An enum (of the size of int): the index of the value in arg, "one|two,alias|three".
 	 * An alias is accepted, but not shown. Letters are compared without case.

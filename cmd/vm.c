@@ -15,12 +15,14 @@
 #include "base/macros.h"
 #include "cmd/vm_memory.h"
 #include "cmd/vm_run.h"
+#include "fs/config.h"
 #include "host/fd.h"
 #include "host/log.h"
 
 struct vm_cfg {
 	struct option_list pmem;
 	struct option_list share;
+	uint64_t dax; /* of a window; 0: none, UINT64_MAX: the default */
 	const char *root;
 	const char *kernel;
 	const char *modules;
@@ -42,6 +44,8 @@ static const struct option_def options[] = {
 	{ "pmem", "IMAGE", OPTION_LIST, AT(pmem), "mount IMAGE with DAX; may be given again" },
 	{ "share", "DIR[:TAG]", OPTION_LIST, AT(share),
 	  "mount DIR at /mnt/TAG; may be given again" },
+	{ "dax", "SIZE", OPTION_SIZE_OPT, AT(dax),
+	  "map the files of each DIR into the guest, in a window of SIZE" },
 	{ "root", "IMAGE", OPTION_STRING, AT(root), "boot from IMAGE, mounted with DAX" },
 	{ "kernel", "KERNEL", OPTION_STRING, AT(kernel),
 	  "7.2 or 6.12 of the lab (default: the newest), or a file" },
@@ -100,6 +104,11 @@ static int check_config(const struct vm_cfg *cfg, bool command)
 		return usage_error("--modules goes with --kernel FILE");
 	if (cfg->pmem.n + cfg->share.n + (cfg->root != NULL) > VM_DEVICES_MAX)
 		return usage_error("too many images and directories for one VM");
+	if (cfg->dax && !cfg->share.n)
+		return usage_error("--dax goes with --share; images have it anyway");
+	if (cfg->dax && cfg->dax != UINT64_MAX &&
+	    (cfg->dax > FS_DAX_WINDOW_MAX || cfg->dax % FS_DAX_RANGE))
+		return usage_error("--dax wants a multiple of 2M up to 64G");
 	if (cfg->log && !command)
 		return usage_error("--log goes with a COMMAND; the console shows it otherwise");
 	if (!command && !cfg->root && !cfg->dry_run && !isatty(STDIN_FILENO))
@@ -133,10 +142,12 @@ static int add_size(const char *path, uint64_t *sum)
 	return ret;
 }
 
+/* The images, and the memory that they and the windows take. */
 static int plan_images(struct vm_plan *plan, const struct vm_cfg *cfg)
 {
 	struct vm_machine *m = &plan->machine;
-	uint64_t bytes = 0;
+	bool choose = cfg->dax == UINT64_MAX;
+	uint64_t bytes = choose ? 0 : cfg->dax * cfg->share.n;
 	int ret = 0;
 
 	if (cfg->root)
@@ -145,7 +156,10 @@ static int plan_images(struct vm_plan *plan, const struct vm_cfg *cfg)
 		plan->images[m->n_images++] = cfg->pmem.v[i];
 	for (unsigned i = 0; !ret && i < m->n_images; i++)
 		ret = add_size(plan->images[i], &bytes);
-	return ret ? ret : vm_memory_choose(&m->memory, bytes);
+	if (!ret)
+		ret = vm_memory_choose(&m->memory, bytes);
+	m->window = choose ? vm_window_default(m->memory, cfg->share.n) : cfg->dax;
+	return ret;
 }
 
 static int plan_kernel(struct vm_plan *plan, const struct vm_cfg *cfg)
@@ -207,7 +221,9 @@ static int make_plan(struct vm_plan *plan, const struct vm_cfg *cfg, char **comm
 		ret = vm_lab_find(&plan->lab);
 	if (!ret)
 		ret = plan_kernel(plan, cfg);
-	return ret ? ret : qemu_find(plan->qemu, &plan->lab, cfg->qemu, plan->machine.n_images);
+	return ret ? ret
+		   : qemu_find(plan->qemu, &plan->lab, cfg->qemu,
+			       plan->machine.n_images || plan->machine.window);
 }
 
 unsigned vm_daemons(const struct vm_plan *plan)
@@ -239,6 +255,8 @@ static void share_args(struct args *a, const struct vm_plan *plan, unsigned i, c
 		.sandbox = plan->share_sandbox,
 		.read_only = plan->read_only,
 		.pmem = plan->machine.n_images,
+		.window = plan->machine.window,
+		.queues = vm_share_queues(plan->machine.cpus),
 	};
 
 	vm_share_args(a, &plan->shares[i], &how);
@@ -257,6 +275,8 @@ void vm_daemon_args(struct args *a, const struct vm_plan *plan, unsigned i)
 	args_add(a, "pmem");
 	args_add(a, "--once");
 	args_add(a, "--quiet");
+	if (plan->machine.window) /* each mapping there is a region of memory */
+		args_add(a, "--memory-slots");
 	if (plan->read_only)
 		args_add(a, "--read-only");
 	if (plan->sparse)
@@ -338,6 +358,8 @@ static void print_plan(struct vm_plan *plan)
 	for (unsigned i = 0; i < vm_daemons(plan); i++)
 		printf("until [ -S %s ]; do sleep 0.1; done\n",
 		       vm_daemon_socket(socket, sizeof(socket), plan, i));
+	if (m->window)
+		printf("ulimit -S -n \"$(ulimit -H -n)\"\n");
 	print_command(make_qemu, plan, 0, "\n");
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/align.h"
+#include "fs/config.h"
 #include "host/fd.h"
 #include "host/log.h"
 
@@ -16,8 +17,9 @@
 #define GUEST_ROOM  MIB(256) /* for what the user runs */
 #define GUEST_STEP  MIB(64)
 #define QEMU_ITSELF MIB(128)
+#define WINDOW_MOST GIB(8)
 
-/* Linux keeps 64 bytes (struct page) for each page of 4096 bytes of an image. */
+/* Linux keeps 64 bytes (struct page) for each page of 4096 bytes of an image or a window. */
 #define PAGE_STRUCTS 64u
 
 uint64_t vm_memory_least(uint64_t image_bytes)
@@ -31,6 +33,15 @@ uint64_t vm_memory_least(uint64_t image_bytes)
 uint64_t vm_memory_default(uint64_t image_bytes)
 {
 	return align_up(vm_memory_least(image_bytes) + GUEST_ROOM, GUEST_STEP);
+}
+
+uint64_t vm_window_default(uint64_t memory, unsigned n)
+{
+	uint64_t window = FS_DAX_RANGE;
+
+	while (window < WINDOW_MOST && window * 2 <= memory * 4 / n)
+		window *= 2;
+	return window;
 }
 
 uint64_t meminfo_value(const char *meminfo, const char *key)
@@ -66,7 +77,7 @@ int vm_memory_choose(uint64_t *memory, uint64_t image_bytes)
 		log_err(NULL,
 			"--memory %" PRIu64 "M is too little: the guest needs %" PRIu64
 			"M, of which %" PRIu64 "M to keep account of %" PRIu64
-			"M of images (1/64). Leave --memory out, or give more",
+			"M of images and windows (1/64). Leave --memory out, or give more",
 			*memory >> 20, least >> 20, (least - GUEST_BASE) >> 20, image_bytes >> 20);
 		return -ENOMEM;
 	}
@@ -75,7 +86,7 @@ int vm_memory_choose(uint64_t *memory, uint64_t image_bytes)
 			"the guest would need %" PRIu64 "M and QEMU %" PRIu64
 			"M, and this host has %" PRIu64
 			"M free. End other programs, or give --memory (%" PRIu64
-			"M is the least) or smaller images",
+			"M is the least) or smaller images or windows",
 			*memory >> 20, QEMU_ITSELF >> 20, host >> 20, least >> 20);
 		return -ENOMEM;
 	}

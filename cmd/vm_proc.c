@@ -5,11 +5,22 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "host/fd.h"
 #include "host/log.h"
+
+static void raise_nofile(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 static void child_setup(pid_t parent, const struct proc_how *how)
 {
@@ -18,6 +29,8 @@ static void child_setup(pid_t parent, const struct proc_how *how)
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
 		_exit(127); /* it died before we asked for the signal */
+	if (how->files)
+		raise_nofile();
 	if (how->error_fd)
 		dup2(how->error_fd, STDERR_FILENO);
 	if (!how->terminal) {

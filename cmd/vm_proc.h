@@ -19,6 +19,7 @@ struct proc {
 struct proc_how {
 	bool terminal; /* gets our stdin and reads it; else none, and Ctrl-C does not reach it */
 	int error_fd;  /* its stderr; 0: ours */
+	bool files;    /* it may open as many files as we can permit */
 	sigset_t mask; /* the signals that it begins with blocked */
 };
 

@@ -15,17 +15,14 @@
 
 #define PROGRAM "qemu-system-x86_64"
 
-/* The first with vhost-user shared-memory requests, which images need. */
-static const struct qemu_version for_images = { 11, 1 };
+/* The first with vhost-user shared-memory requests, which images and DAX windows need. */
+static const struct qemu_version for_regions = { 11, 1 };
 /* The first with -machine memory-backend. */
 static const struct qemu_version for_any = { 5, 0 };
 
-/* Of a device of virtio-fs: as many as its daemon has. */
-#define SHARE_QUEUES_MAX 8u
-
-static const struct qemu_version *needed(bool images)
+static const struct qemu_version *needed(bool regions)
 {
-	return images ? &for_images : &for_any;
+	return regions ? &for_regions : &for_any;
 }
 
 int qemu_parse_version(const char *text, struct qemu_version *v)
@@ -38,15 +35,15 @@ int qemu_parse_version(const char *text, struct qemu_version *v)
 	return 0;
 }
 
-bool qemu_suffices(const struct qemu_version *v, bool images)
+bool qemu_suffices(const struct qemu_version *v, bool regions)
 {
-	const struct qemu_version *least = needed(images);
+	const struct qemu_version *least = needed(regions);
 
 	return v->major > least->major || (v->major == least->major && v->minor >= least->minor);
 }
 
 /* Is this one good? If not, says why in why. */
-static bool good_qemu(const char *path, bool images, char *why, size_t len)
+static bool good_qemu(const char *path, bool regions, char *why, size_t len)
 {
 	struct args a = { .n = 0 };
 	struct qemu_version v;
@@ -67,7 +64,7 @@ static bool good_qemu(const char *path, bool images, char *why, size_t len)
 		snprintf(why, len, "%s does not tell its version", path);
 	else
 		snprintf(why, len, "%s is version %u.%u", path, v.major, v.minor);
-	return !ret && qemu_suffices(&v, images);
+	return !ret && qemu_suffices(&v, regions);
 }
 
 /* Looks a program up in $PATH, if its name has no slash. path is PATH_MAX long. */
@@ -88,15 +85,16 @@ static bool find_program(char *path, const char *name)
 	return false;
 }
 
-int qemu_find(char *path, const struct vm_lab *lab, const char *wanted, bool images)
+int qemu_find(char *path, const struct vm_lab *lab, const char *wanted, bool regions)
 {
-	const struct qemu_version *least = needed(images);
+	const struct qemu_version *least = needed(regions);
 	char needs[64];
 	const char *who = "--qemu";
 	char why[2][PATH_MAX + 64] = { "there is no " PROGRAM " in PATH", "" };
 
 	snprintf(needs, sizeof(needs), "%s QEMU %u.%u or later",
-		 images ? "images need" : "vdax needs", least->major, least->minor);
+		 regions ? "images and DAX windows need" : "vdax needs", least->major,
+		 least->minor);
 	if (!wanted || !*wanted) {
 		wanted = getenv("VDAX_QEMU");
 		who = "VDAX_QEMU";
@@ -106,15 +104,15 @@ int qemu_find(char *path, const struct vm_lab *lab, const char *wanted, bool ima
 			log_err(NULL, "%s: there is no program %s in PATH", who, wanted);
 			return -ENOENT;
 		}
-		if (good_qemu(path, images, why[0], sizeof(why[0])))
+		if (good_qemu(path, regions, why[0], sizeof(why[0])))
 			return 0;
 		log_err(NULL, "%s: %s; %s", who, why[0], needs);
 		return -ENOENT;
 	}
-	if (find_program(path, PROGRAM) && good_qemu(path, images, why[0], sizeof(why[0])))
+	if (find_program(path, PROGRAM) && good_qemu(path, regions, why[0], sizeof(why[0])))
 		return 0;
 	path_in(path, lab->cache, "bin/" PROGRAM, X_OK);
-	if (good_qemu(path, images, why[1], sizeof(why[1])))
+	if (good_qemu(path, regions, why[1], sizeof(why[1])))
 		return 0;
 	log_err(NULL, "%s; %s; %s. Install it, give --qemu PATH, or run %s/fetch (make setup does)",
 		needs, why[0], why[1], lab->scripts);
@@ -219,6 +217,22 @@ static void add_kernel(struct args *a, const struct vm_machine *m)
 	       m->append ? " " : "", m->append ? m->append : "");
 }
 
+/* QEMU's device for virtio-fs has no shared-memory regions; the generic one leaves all to the
+ * daemon. */
+static void add_share(struct args *a, const struct vm_machine *m, unsigned i)
+{
+	unsigned queues = vm_share_queues(m->cpus);
+
+	if (m->window)
+		OPTION(a, "device",
+		       "vhost-user-test-device-pci,chardev=s%u,virtio-id=26,num_vqs=%u,vq_size=128,"
+		       "config_size=40",
+		       i, 1 + queues);
+	else
+		OPTION(a, "device", "vhost-user-fs-pci,chardev=s%u,tag=%s,num-request-queues=%u", i,
+		       m->shares[i].tag, queues);
+}
+
 void qemu_args(struct args *a, const struct vm_machine *m)
 {
 	uint64_t mib = m->memory >> 20;
@@ -246,8 +260,6 @@ void qemu_args(struct args *a, const struct vm_machine *m)
 	}
 	for (unsigned i = 0; i < m->n_shares; i++) {
 		OPTION(a, "chardev", "socket,id=s%u,path=%s/fs%u.sock", i, value(dir, m->dir), i);
-		OPTION(a, "device",
-		       "vhost-user-fs-pci,chardev=s%u,tag=%s,num-request-queues=%" PRIu32, i,
-		       m->shares[i].tag, MIN(m->cpus, SHARE_QUEUES_MAX));
+		add_share(a, m, i);
 	}
 }

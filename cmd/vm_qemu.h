@@ -18,14 +18,14 @@ struct qemu_version {
 /* Reads what "qemu-system-x86_64 --version" prints. 0 or -EINVAL. */
 int qemu_parse_version(const char *text, struct qemu_version *v);
 
-/* Does this version have what a VM needs: for images, a device that shares memory with it? */
-bool qemu_suffices(const struct qemu_version *v, bool images);
+/* Does this version have what a VM needs, also regions of memory that a daemon fills? */
+bool qemu_suffices(const struct qemu_version *v, bool regions);
 
 /*
  * Finds QEMU: wanted (--qemu) if not NULL, else $VDAX_QEMU, else the system's if it is new
  * enough, else the lab's. Its path is in path[PATH_MAX]. 0 or -ENOENT after a message.
  */
-int qemu_find(char *path, const struct vm_lab *lab, const char *wanted, bool images);
+int qemu_find(char *path, const struct vm_lab *lab, const char *wanted, bool regions);
 
 /* Can this host and user run KVM? Asks the CPU too: /dev/kvm may be there without one. */
 bool kvm_works(void);
@@ -43,6 +43,7 @@ struct vm_machine {
 	uint32_t cpus;
 	unsigned n_images, n_shares;
 	const struct vm_share *shares;
+	uint64_t window;    /* bytes of each share's DAX window; 0: none */
 	bool root;	    /* the first image is the root file system */
 	bool console;	    /* stdin and stdout are the guest's console; else the rest is set: */
 	const char *out;    /* file for the command's stdout, */

@@ -282,6 +282,7 @@ static int start_qemu(struct vm *vm)
 		const struct proc_how how = {
 			.terminal = m->console,
 			.error_fd = ends[STREAM_QEMU],
+			.files = m->window, /* one for each mapping */
 			.mask = vm->old_mask,
 		};
 

@@ -2,6 +2,7 @@
 #include "cmd/vm_share.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/macros.h"
+#include "fs/config.h"
 #include "host/log.h"
 
 /* It is a directory's name, and a word of the kernel's command line and of a list there. */
@@ -153,17 +156,28 @@ const char *vm_share_sandbox(void)
 	return child_can(can_chroot) ? "chroot" : "none";
 }
 
+unsigned vm_share_queues(unsigned cpus)
+{
+	return MIN(cpus, FS_QUEUES_DEFAULT);
+}
+
 void vm_share_args(struct args *a, const struct vm_share *s, const struct vm_share_how *how)
 {
 	args_add(a, "%s", how->self);
-	args_add(a, "fs"); /* QEMU has the tag, and warns of a daemon that has one too */
+	args_add(a, "fs");
 	args_add(a, "--log-level=warn");
 	if (how->sandbox)
 		args_add(a, "--sandbox=%s", how->sandbox);
 	if (how->read_only)
 		args_add(a, "--readonly");
-	if (how->pmem) /* buffers of its requests may be in an image */
+	if (how->window) {
+		/* its device in QEMU knows neither: the guest reads them from the daemon */
+		args_add(a, "--tag=%s", s->tag);
+		args_add(a, "--queues=%u", how->queues);
+		args_add(a, "--dax-window=%" PRIu64 "M", how->window >> 20);
+	} else if (how->pmem) { /* buffers of its requests may be in an image */
 		args_add(a, "--no-memory-slots");
+	}
 	args_add(a, "--socket-path=%s", how->socket);
 	args_add(a, "--control=%s.ctl", how->socket);
 	args_add(a, "--shared-dir=%s", s->dir);

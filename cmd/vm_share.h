@@ -5,6 +5,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "cmd/args.h"
 #include "cmd/options.h"
@@ -22,6 +23,8 @@ struct vm_share_how {
 	const char *socket;   /* the control socket is beside it, with .ctl at the end */
 	const char *sandbox;  /* the mode, or NULL for the daemon's default */
 	bool read_only, pmem; /* pmem: there are images in the VM too */
+	uint64_t window;      /* bytes of its DAX window; 0: none */
+	unsigned queues;      /* of the device */
 };
 
 /*
@@ -35,6 +38,9 @@ int vm_shares_parse(struct vm_share *s, const struct option_list *given, unsigne
 
 /* Are they directories? 0 or -errno after a message. */
 int vm_shares_check(const struct vm_share *s, unsigned n);
+
+/* Request queues of a share's device: one for each CPU, as far as there are any. */
+unsigned vm_share_queues(unsigned cpus);
 
 /* NULL if the daemon's default is permitted to us here, or the next best mode. */
 const char *vm_share_sandbox(void);

@@ -94,6 +94,7 @@ struct cfg {
 	enum color color;
 	enum color maybe;
 	uint64_t time;
+	uint64_t extra;
 	bool letter;
 };
 
@@ -107,6 +108,7 @@ static const struct option_def options[] = {
 	{ "color", "red|green,verde|blue", OPTION_ENUM, offsetof(struct cfg, color), "an enum" },
 	{ "maybe", "red|green|blue", OPTION_ENUM_OPT, offsetof(struct cfg, maybe), "an enum" },
 	{ "time", "SECONDS", OPTION_SECONDS, offsetof(struct cfg, time), "a time" },
+	{ "extra", "SIZE", OPTION_SIZE_OPT, offsetof(struct cfg, extra), "a size, or not" },
 	{ "f", NULL, OPTION_FLAG, offsetof(struct cfg, letter), "a letter" },
 	{ "o", "LIST", OPTION_SUBS, 0, "some of the others" },
 };
@@ -172,6 +174,11 @@ static const struct {
 	{ { "x", "--maybe=" }, -EINVAL },
 	{ { "x", "--time=1.25" }, 2 },
 	{ { "x", "--time=soon" }, -EINVAL },
+	{ { "x", "--extra" }, 2 },
+	{ { "x", "--extra", "2M" }, 2 },
+	{ { "x", "--extra=2M" }, 2 },
+	{ { "x", "--extra=" }, -EINVAL },
+	{ { "x", "--extra=0" }, -EINVAL },
 	{ { "x", "-f" }, 2 },
 	{ { "x", "-f", "file" }, 2 },
 	{ { "x", "-f=x" }, -EINVAL },
@@ -244,6 +251,18 @@ static void test_enums(void)
 	CHECK(cfg.color == RED && cfg.maybe == BLUE);
 }
 
+static void test_optional_size(void)
+{
+	static const char *const alone[] = { "x", "--extra", NULL };
+	static const char *const given[] = { "x", "--extra", "--extra=3K", NULL };
+	struct cfg cfg;
+
+	CHECK_EQ("alone", parse(alone, &cfg), 2);
+	CHECK_EQ("no size", cfg.extra, -1);
+	CHECK_EQ("given", parse(given, &cfg), 3);
+	CHECK_EQ("a size", cfg.extra, 3072);
+}
+
 static void test_subs(void)
 {
 	static const char *const words[] = {
@@ -303,6 +322,7 @@ int main(void)
 	test_lines();
 	test_values();
 	test_enums();
+	test_optional_size();
 	test_subs();
 	test_list_is_bounded();
 	test_closest();

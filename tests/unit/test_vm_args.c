@@ -72,6 +72,27 @@ static void test_memory(void)
 	CHECK_EQ("none", meminfo_value(meminfo, "HugePages:"), 0);
 }
 
+static void test_window(void)
+{
+	static const struct {
+		uint64_t memory, want;
+		unsigned n;
+	} cases[] = {
+		{ MIB(512), GIB(2), 1 },   { MIB(576), GIB(2), 1 },   { MIB(1023), GIB(2), 1 },
+		{ GIB(1), GIB(4), 1 },	   { GIB(2), GIB(8), 1 },     { GIB(64), GIB(8), 1 },
+		{ MIB(512), GIB(1), 2 },   { MIB(512), MIB(512), 3 }, { GIB(64), GIB(8), 28 },
+		{ MIB(257), MIB(32), 28 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint64_t window = vm_window_default(cases[i].memory, cases[i].n);
+
+		CHECK_EQ("window", window, cases[i].want);
+		CHECK_NAMED("1/16 of the memory for all",
+			    window * cases[i].n / 64 <= cases[i].memory / 16);
+	}
+}
+
 /* What fn prints, in a static buffer. */
 static const char *printed(void (*fn)(FILE *f, const void *ctx), const void *ctx)
 {
@@ -217,6 +238,26 @@ static void test_qemu_shares(void)
 	args_fini(&a);
 }
 
+static void test_qemu_window(void)
+{
+	static const struct vm_share shares[] = { { "/src", "src" } };
+	struct vm_machine m = machine;
+	struct args a = { .n = 0 };
+	const char *text;
+
+	m.shares = shares;
+	m.n_shares = 1;
+	m.window = GIB(2);
+	qemu_args(&a, &m);
+	text = printed(print_args, &a);
+	CHECK_NAMED("a queue for each CPU, and the urgent one",
+		    strstr(text, "vhost-user-test-device-pci,chardev=s0,virtio-id=26,num_vqs=3,"
+				 "vq_size=128,config_size=40"));
+	CHECK_NAMED("not QEMU's own", !strstr(text, "vhost-user-fs-pci"));
+	CHECK_NAMED("mounted all the same", strstr(text, "vdax_share=src"));
+	args_fini(&a);
+}
+
 /* Each has the longest tag there is, and all are in the kernel's command line. */
 static void test_qemu_full(void)
 {
@@ -337,6 +378,37 @@ static void test_share_daemon(void)
 		  "    --readonly \\\n    --no-memory-slots \\\n    --socket-path=/run/s \\\n"
 		  "    --control=/run/s.ctl \\\n    '--shared-dir=/a b'");
 	args_fini(&a);
+	how.sandbox = NULL;
+	how.read_only = false;
+	how.window = GIB(2);
+	how.queues = 3;
+	vm_share_args(&a, &s, &how);
+	check_str("with a window, beside an image", printed(print_args, &a),
+		  "vdax fs \\\n    --log-level=warn \\\n    --tag=tag \\\n    --queues=3 \\\n"
+		  "    --dax-window=2048M \\\n    --socket-path=/run/s \\\n"
+		  "    --control=/run/s.ctl \\\n    '--shared-dir=/a b'");
+	args_fini(&a);
+}
+
+/* The mappings of a window are in the memory of the images' daemons, too. */
+static void test_image_daemon(void)
+{
+	static struct vm_plan plan = { .self = "vdax", .images = { "disk" } };
+	struct args a = { .n = 0 };
+
+	plan.machine = machine;
+	plan.machine.n_images = 1;
+	vm_daemon_args(&a, &plan, 0);
+	check_str("alone", printed(print_args, &a),
+		  "vdax pmem \\\n    --once \\\n    --quiet \\\n"
+		  "    --socket-path=/run/a,b/pmem0.sock disk");
+	args_fini(&a);
+	plan.machine.window = GIB(2);
+	vm_daemon_args(&a, &plan, 0);
+	check_str("beside a window", printed(print_args, &a),
+		  "vdax pmem \\\n    --once \\\n    --quiet \\\n    --memory-slots \\\n"
+		  "    --socket-path=/run/a,b/pmem0.sock disk");
+	args_fini(&a);
 }
 
 static void test_args_full(void)
@@ -391,14 +463,17 @@ int main(void)
 {
 	test_version();
 	test_memory();
+	test_window();
 	test_quote();
 	test_command();
 	test_qemu_args();
 	test_qemu_shares();
+	test_qemu_window();
 	test_qemu_full();
 	test_share_names();
 	test_share_clashes();
 	test_share_daemon();
+	test_image_daemon();
 	test_args_full();
 	test_kernel_release();
 	test_regions();
