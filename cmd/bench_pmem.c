@@ -237,14 +237,17 @@ int bench_pmem_run(const struct bench_pmem_opts *opts, struct bench_pmem_result 
 	struct bench b = { .opts = opts,
 			   .bare = { .go = -1, .done = -1 },
 			   .syncs_before = SYNCS_NOT_TOLD };
+	const struct front_mapping *image = NULL;
 	int ret;
 
 	memset(result, 0, sizeof(*result));
 	ret = connect_device(&b);
 	if (!ret)
 		ret = make_jobs(&b);
+	if (!ret)
+		image = front_maps_from(&b.f->maps, 0);
 	if (!ret && opts->bare)
-		ret = bare_init(&b.bare, b.f->map[0].fd);
+		ret = image ? bare_init(&b.bare, image->fd) : -EIO;
 	if (!ret)
 		ret = run_slices(&b, result);
 	if (!ret)

@@ -22,11 +22,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "front/maps.h"
 #include "front/sock.h"
 
-#define FRONT_MAX_QUEUES   8u
-#define FRONT_MAX_MAPPINGS 1024u
-#define FRONT_BAR_GPA	   ((uint64_t)1 << 40) /* where the shared-memory regions lie */
+#define FRONT_MAX_QUEUES 8u
+#define FRONT_BAR_GPA	 ((uint64_t)1 << 40) /* where the shared-memory regions lie */
+
+/*
+ * With memory slots QEMU 11.1.3 aborts when a VM has more regions, which are RAM and all that is
+ * mapped, whether the back end has accepted them or not (measured: "Assertion dev->mem->nregions <=
+ * VHOST_USER_MAX_RAM_SLOTS").
+ */
+#define FRONT_MAX_REGIONS 512u
 
 struct front_opts {
 	int fd;			 /* connected socket, taken in every case; or -1: */
@@ -38,6 +45,12 @@ struct front_opts {
 	uint64_t drop_protocol;	 /* protocol feature bits not to accept */
 	int timeout_ms;		 /* for an answer; 0: 5000 */
 	bool not_ram_like;	 /* guest code must not touch the window by pointer */
+	bool enforce_read_only;	 /* map O_RDONLY files for reading; 11.1.3 refuses them */
+	/*
+	 * What is not mapped can be read and written, and that is lost when something is mapped
+	 * there. So whoever compares data finds out. Otherwise an access is a SIGSEGV.
+	 */
+	bool holes_readable;
 };
 
 /* A ring in guest RAM and its eventfds. */
@@ -47,15 +60,6 @@ struct front_queue {
 	int kick, call, err; /* eventfds, ours, not blocking */
 	uint16_t base;	     /* next available index, as of the last stop */
 	uint64_t kicks, calls, errs;
-};
-
-/* One SHMEM_MAP that was accepted. */
-struct front_mapping {
-	bool live;   /* mapped; if only listed, still to be removed from the table */
-	bool listed; /* the back end has accepted it in its memory table */
-	uint8_t shmid;
-	int fd; /* ours */
-	uint64_t fd_offset, shm_offset, len;
 };
 
 /* What to do with the next SHMEM_MAP or SHMEM_UNMAP. */
@@ -84,15 +88,25 @@ struct front_stats {
 	uint64_t table_full;	 /* not sent: SET_MEM_TABLE has no room */
 	uint64_t config_changes; /* CONFIG_CHANGE_MSG */
 	uint64_t unknown;	 /* other back-end requests */
+	uint64_t grown;		 /* empty files that were made longer, as QEMU does: to be 0 */
 	/* Any of these would have crashed QEMU; a test checks for 0. */
 	uint64_t violations;
+	uint64_t owned_violations; /* watch() has said that the guest still owns it */
 };
 
-/* Public for reading, but for faults. */
+/*
+ * A mapping is about to be removed because the back end wants it: does the guest own a byte of it?
+ * Called on the thread that serves the back-end channel; offset and len in bytes of the region.
+ */
+typedef bool front_watch_fn(void *ctx, uint8_t shmid, uint64_t shm_offset, uint64_t len);
+
+/* Public for reading, but for faults and the watch. */
 struct front {
 	struct front_opts opts;
 	struct front_faults faults;
 	struct front_stats stats;
+	front_watch_fn *watch; /* or NULL */
+	void *watch_ctx;
 
 	int sock;    /* main channel; -1 when lost */
 	int backend; /* our end of the back-end channel, or -1 */
@@ -112,7 +126,7 @@ struct front {
 	uint64_t shm_size[VHOST_USER_MAX_SHMEM]; /* bytes; 0: no such region */
 	uint64_t bar_size;			 /* sum of them */
 	uint8_t *bar;				 /* address space reserved for all */
-	struct front_mapping map[FRONT_MAX_MAPPINGS];
+	struct front_maps maps;
 	struct front_msg held[4];
 	unsigned int num_held;
 

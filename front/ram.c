@@ -2,6 +2,7 @@
 #include "front/ram.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -59,11 +60,9 @@ static struct vhost_user_region ram_region(const struct front *f)
 
 static struct vhost_user_region mapping_region(const struct front *f, const struct front_mapping *m)
 {
-	uint64_t off = front_bar_offset(f, m->shmid) + m->shm_offset;
-
-	return (struct vhost_user_region){ .gpa = FRONT_BAR_GPA + off,
+	return (struct vhost_user_region){ .gpa = FRONT_BAR_GPA + m->at,
 					   .size = m->len,
-					   .uva = (uintptr_t)f->bar + off,
+					   .uva = (uintptr_t)f->bar + m->at,
 					   .mmap_offset = m->fd_offset };
 }
 
@@ -91,16 +90,15 @@ static int send_whole_table(struct front *f)
 	struct vhost_user_mem_table *t = &m.p.table;
 	int ret;
 
+	if (f->maps.n >= VHOST_USER_MAX_REGIONS) {
+		f->stats.table_full++;
+		return -ENOBUFS;
+	}
 	t->regions[0] = ram_region(f);
-	for (unsigned int i = 0; i < FRONT_MAX_MAPPINGS; i++) {
-		if (!f->map[i].live)
-			continue;
-		if (m.nfds == VHOST_USER_MAX_REGIONS) {
-			f->stats.table_full++;
-			return -ENOBUFS;
-		}
-		t->regions[m.nfds] = mapping_region(f, &f->map[i]);
-		m.fds[m.nfds++] = f->map[i].fd;
+	for (const struct front_mapping *o = front_maps_from(&f->maps, 0); o;
+	     o = front_maps_from(&f->maps, o->at + o->len)) {
+		t->regions[m.nfds] = mapping_region(f, o);
+		m.fds[m.nfds++] = o->fd;
 	}
 	t->nregions = m.nfds;
 	m.hdr.size = 8 + m.nfds * (uint32_t)sizeof(t->regions[0]);
@@ -111,27 +109,26 @@ static int send_whole_table(struct front *f)
 	return ret;
 }
 
+/* The first refusal ends it, as in QEMU, so later regions are not even tried. */
 static int send_changes(struct front *f)
 {
+	struct front_mapping *m;
 	int ret = 0;
 
-	for (unsigned int i = 0; !ret && i < FRONT_MAX_MAPPINGS; i++) {
-		if (f->map[i].live || !f->map[i].listed)
-			continue;
-		ret = send_region(f, VHOST_USER_REM_MEM_REG, mapping_region(f, &f->map[i]), -1);
-		f->map[i].listed = false;
+	if (f->maps.n >= FRONT_MAX_REGIONS)
+		f->stats.violations++;
+	while (!ret && (m = front_maps_take_gone(&f->maps))) {
+		ret = send_region(f, VHOST_USER_REM_MEM_REG, mapping_region(f, m), -1);
+		free(m);
 	}
 	if (!ret && !f->ram_listed) {
 		ret = send_region(f, VHOST_USER_ADD_MEM_REG, ram_region(f), f->ram_fd);
 		f->ram_listed = !ret;
 	}
-	/* The first refusal ends it, as in QEMU, so later regions are not even tried. */
-	for (unsigned int i = 0; !ret && i < FRONT_MAX_MAPPINGS; i++) {
-		if (!f->map[i].live || f->map[i].listed)
-			continue;
-		ret = send_region(f, VHOST_USER_ADD_MEM_REG, mapping_region(f, &f->map[i]),
-				  f->map[i].fd);
-		f->map[i].listed = !ret;
+	while (!ret && (m = front_maps_unlisted(&f->maps))) {
+		ret = send_region(f, VHOST_USER_ADD_MEM_REG, mapping_region(f, m), m->fd);
+		if (!ret)
+			front_maps_list(&f->maps, m, true);
 	}
 	return ret;
 }

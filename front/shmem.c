@@ -4,12 +4,14 @@
  * their ids, and stands for QEMU's BAR. A mapping is an mmap over a part of it.
  *
  * QEMU refuses a mapping that overlaps another or exceeds its file, and an unmapping that
- * is not exactly one mapping. It crashes on any request that it reads while the device does
- * not run; here that is answered with an error and counted as a violation.
+ * is not exactly one mapping. An empty file it makes as long as the mapping needs. It crashes on
+ * any request that it reads while the device does not run, and on too many mappings; here the
+ * first is answered with an error, and both are counted as violations.
  */
 #include "front/shmem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -41,7 +43,8 @@ int front_backend_open(struct front *f)
 /* Give [off, off + len) of the reserved range back its emptiness. */
 static int make_hole(struct front *f, uint64_t off, uint64_t len)
 {
-	void *p = mmap(f->bar + off, len, PROT_NONE,
+	int prot = f->opts.holes_readable ? PROT_READ | PROT_WRITE : PROT_NONE;
+	void *p = mmap(f->bar + off, len, prot,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 
 	return p == MAP_FAILED ? -errno : 0;
@@ -49,9 +52,25 @@ static int make_hole(struct front *f, uint64_t off, uint64_t len)
 
 static void drop(struct front *f, struct front_mapping *m)
 {
-	make_hole(f, front_bar_offset(f, m->shmid) + m->shm_offset, m->len);
-	fd_close(&m->fd);
-	m->live = false;
+	if (make_hole(f, m->at, m->len))
+		abort(); /* what is there would be taken for the file's */
+	front_maps_remove(&f->maps, m);
+}
+
+static void drop_all(struct front *f)
+{
+	struct front_mapping *m;
+
+	while ((m = front_maps_from(&f->maps, 0)))
+		drop(f, m);
+}
+
+static void forget_gone(struct front *f)
+{
+	struct front_mapping *m;
+
+	while ((m = front_maps_take_gone(&f->maps)))
+		free(m);
 }
 
 void front_backend_close(struct front *f)
@@ -60,10 +79,8 @@ void front_backend_close(struct front *f)
 	for (unsigned int i = 0; i < f->num_held; i++)
 		front_msg_close(&f->held[i]);
 	f->num_held = 0;
-	for (unsigned int i = 0; i < FRONT_MAX_MAPPINGS; i++) {
-		if (f->map[i].live)
-			drop(f, &f->map[i]);
-	}
+	drop_all(f);
+	forget_gone(f);
 	if (f->bar)
 		munmap(f->bar, f->bar_size);
 	f->bar = NULL;
@@ -72,16 +89,13 @@ void front_backend_close(struct front *f)
 void front_drop_mappings(struct front *f)
 {
 	bool slots = front_has(f, VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS);
+	struct front_mapping *m;
 
-	for (unsigned int i = 0; i < FRONT_MAX_MAPPINGS; i++) {
-		struct front_mapping *m = &f->map[i];
-
-		/* QEMU removes a listed region from the table at the next start: freed memory. */
-		if (m->listed && slots)
-			f->stats.violations++;
-		if (m->live)
-			drop(f, m);
-		m->listed = false;
+	drop_all(f);
+	/* QEMU removes a listed region from the table at the next start: freed memory. */
+	while ((m = front_maps_take_gone(&f->maps))) {
+		f->stats.violations += slots;
+		free(m);
 	}
 }
 
@@ -117,7 +131,7 @@ int front_shmem_config(struct front *f)
 		return -errno;
 	f->bar = p;
 	f->bar_size = sum;
-	return 0;
+	return make_hole(f, 0, sum);
 }
 
 uint64_t front_bar_offset(const struct front *f, uint8_t shmid)
@@ -134,52 +148,41 @@ void *front_shm_ptr(const struct front *f, uint8_t shmid)
 	return f->shm_size[shmid] ? f->bar + front_bar_offset(f, shmid) : NULL;
 }
 
-static struct front_mapping *find_mapping(struct front *f, const struct vhost_user_mmap *r)
+/* Does the file have [off, off + len)? QEMU makes an empty one longer. */
+static bool file_holds(struct front *f, int fd, uint64_t off, uint64_t len)
 {
-	for (unsigned int i = 0; i < FRONT_MAX_MAPPINGS; i++) {
-		struct front_mapping *m = &f->map[i];
-
-		if (m->live && m->shmid == r->shmid && m->shm_offset == r->shm_offset &&
-		    m->len == r->len)
-			return m;
-	}
-	return NULL;
-}
-
-/* A place for a new mapping, or NULL if one that exists is in the way (or all are used). */
-static struct front_mapping *free_mapping(struct front *f, const struct vhost_user_mmap *r)
-{
-	struct front_mapping *place = NULL;
-
-	for (unsigned int i = 0; i < FRONT_MAX_MAPPINGS; i++) {
-		struct front_mapping *m = &f->map[i];
-
-		if (!m->live && !m->listed)
-			place = place ? place : m;
-		else if (m->live && m->shmid == r->shmid &&
-			 range_overlap(m->shm_offset, m->len, r->shm_offset, r->len))
-			return NULL;
-	}
-	return place;
-}
-
-static bool file_holds(int fd, uint64_t off, uint64_t len)
-{
+	uint64_t whole = align_up(len, PAGE);
 	struct stat st;
 
-	if (fstat(fd, &st) < 0)
+	if (fstat(fd, &st) < 0 || !range_ok(off, whole, INT64_MAX))
 		return false;
-	return !S_ISREG(st.st_mode) || range_ok(off, align_up(len, PAGE), (uint64_t)st.st_size);
+	if (!S_ISREG(st.st_mode) || range_ok(off, whole, (uint64_t)st.st_size))
+		return true;
+	if (st.st_size)
+		return false;
+	if (!ftruncate(fd, (off_t)(off + whole)))
+		f->stats.grown++;
+	return true;
 }
 
-/* Is this a mapping that QEMU would make? The descriptor is m->fds[0]. */
-static bool map_is_good(const struct front *f, const struct front_msg *m)
+/* Is this a mapping that QEMU would try to make? The descriptor is m->fds[0]. */
+static bool map_is_good(struct front *f, const struct front_msg *m, uint64_t at)
 {
 	const struct vhost_user_mmap *r = &m->p.mmap;
 
 	return m->nfds == 1 && r->len && is_aligned(r->fd_offset | r->shm_offset, PAGE) &&
 	       range_ok(r->shm_offset, r->len, f->shm_size[r->shmid]) &&
-	       file_holds(m->fds[0], r->fd_offset, r->len);
+	       !front_maps_find(&f->maps, at, r->len) &&
+	       file_holds(f, m->fds[0], r->fd_offset, r->len);
+}
+
+/* QEMU asks for read and write whatever the flags say, so an O_RDONLY file gets EACCES. */
+static int map_prot(const struct front *f, const struct front_msg *m)
+{
+	bool reads_only = f->opts.enforce_read_only && !(m->p.mmap.flags & VHOST_USER_SHMEM_RW) &&
+			  (fcntl(m->fds[0], F_GETFL) & O_ACCMODE) == O_RDONLY;
+
+	return reads_only ? PROT_READ : PROT_READ | PROT_WRITE;
 }
 
 static void answer(struct front *f, const struct front_msg *request, int err)
@@ -193,41 +196,60 @@ static void answer(struct front *f, const struct front_msg *request, int err)
 		front_sock_send(f->backend, &m);
 }
 
+static struct front_mapping *new_mapping(const struct vhost_user_mmap *r, uint64_t at, int fd)
+{
+	struct front_mapping *m = malloc(sizeof(*m));
+
+	if (m)
+		*m = (struct front_mapping){ .at = at,
+					     .len = r->len,
+					     .fd_offset = r->fd_offset,
+					     .shm_offset = r->shm_offset,
+					     .fd = fd,
+					     .shmid = r->shmid };
+	return m;
+}
+
 /* Map the file aside, to see whether it can be; answer; then move it to its place. */
 static int do_map(struct front *f, struct front_msg *m)
 {
 	const struct vhost_user_mmap *r = &m->p.mmap;
-	struct front_mapping *place = free_mapping(f, r);
-	void *aside, *at;
+	uint64_t at = front_bar_offset(f, r->shmid) + r->shm_offset;
+	struct front_mapping *mapping;
+	void *aside;
 
-	if (!place || !map_is_good(f, m))
+	if (!map_is_good(f, m, at))
 		return -EINVAL;
-	/* QEMU asks for read and write whatever the flags say. */
-	aside = mmap(NULL, r->len, PROT_READ | PROT_WRITE, MAP_SHARED, m->fds[0],
-		     (off_t)r->fd_offset);
+	aside = mmap(NULL, r->len, map_prot(f, m), MAP_SHARED, m->fds[0], (off_t)r->fd_offset);
 	if (aside == MAP_FAILED)
 		return -errno;
+	mapping = new_mapping(r, at, m->fds[0]);
+	if (!mapping) {
+		munmap(aside, r->len);
+		return -ENOMEM;
+	}
 	answer(f, m, 0);
-	at = f->bar + front_bar_offset(f, r->shmid) + r->shm_offset;
-	if (mremap(aside, r->len, r->len, MREMAP_MAYMOVE | MREMAP_FIXED, at) == MAP_FAILED)
+	if (mremap(aside, r->len, r->len, MREMAP_MAYMOVE | MREMAP_FIXED, f->bar + at) == MAP_FAILED)
 		abort(); /* promised already; only a lack of memory can do this */
-	*place = (struct front_mapping){ .live = true,
-					 .shmid = r->shmid,
-					 .fd = m->fds[0],
-					 .fd_offset = r->fd_offset,
-					 .shm_offset = r->shm_offset,
-					 .len = r->len };
-	m->nfds = 0; /* the mapping has it now */
+	m->nfds = 0;	 /* the mapping has it now */
+	front_maps_add(&f->maps, mapping);
 	f->stats.maps++;
 	return 0;
 }
 
 static int do_unmap(struct front *f, const struct front_msg *m)
 {
-	struct front_mapping *mapping = find_mapping(f, &m->p.mmap);
+	const struct vhost_user_mmap *r = &m->p.mmap;
+	uint64_t at = front_bar_offset(f, r->shmid) + r->shm_offset;
+	struct front_mapping *mapping;
 
-	if (!mapping)
+	if (!r->len || !range_ok(r->shm_offset, r->len, f->shm_size[r->shmid]))
+		return -EFAULT;
+	mapping = front_maps_find(&f->maps, at, r->len);
+	if (!mapping || mapping->at != at || mapping->len != r->len)
 		return -ENOENT;
+	if (f->watch && f->watch(f->watch_ctx, r->shmid, r->shm_offset, r->len))
+		f->stats.owned_violations++;
 	answer(f, m, 0);
 	drop(f, mapping);
 	f->stats.unmaps++;

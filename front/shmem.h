@@ -30,8 +30,8 @@ void front_drop_mappings(struct front *f);
 uint64_t front_bar_offset(const struct front *f, uint8_t shmid);
 
 /*
- * The window of region shmid; NULL if there is none. Bytes that are not mapped fault:
- * send a flush first.
+ * The window of region shmid; NULL if there is none. Bytes that are not mapped fault, unless
+ * holes_readable: send a flush first.
  */
 void *front_shm_ptr(const struct front *f, uint8_t shmid);
 

@@ -89,7 +89,7 @@ static int cmd_start(void)
 {
 	int ret = front_start(f);
 
-	for (int i = 0; !ret && i < 500 && !f->map[0].live; i++)
+	for (int i = 0; !ret && i < 500 && !f->maps.n; i++)
 		front_poll(f, 10);
 	return ret;
 }

@@ -63,7 +63,7 @@ static void test_cont_unlisted(void)
 
 	guest_boot(&g, &d, NULL);
 	CHECK_EQ("stop", front_stop(g.f), 0);
-	g.f->map[0].listed = true; /* so it is not sent */
+	front_maps_list(&g.f->maps, front_maps_from(&g.f->maps, 0), true); /* so it is not sent */
 	CHECK_EQ("cont", front_start(g.f), 0);
 	CHECK_EQ("flush", guest_flush(&g), 0);
 	CHECK_EQ("a second map was refused", g.f->stats.map_errors, 1);
