@@ -6,11 +6,13 @@
 #include "cmd/stat.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,6 +20,7 @@
 #include "base/macros.h"
 #include "cmd/listen.h"
 #include "cmd/stat_answer.h"
+#include "cmd/stat_picture.h"
 #include "cmd/stat_print.h"
 #include "cmd/stat_rate.h"
 #include "host/fd.h"
@@ -31,6 +34,7 @@ struct stat_cfg {
 	bool json;
 	bool prometheus;
 	bool watch;
+	const char *svg; /* file, or NULL */
 	uint64_t interval_ns;
 };
 
@@ -40,6 +44,8 @@ static const struct option_def options[] = {
 	{ "json", NULL, OPTION_FLAG, AT(json), "print a JSON object" },
 	{ "prometheus", NULL, OPTION_FLAG, AT(prometheus),
 	  "print what is counted as Prometheus reads it" },
+	{ "svg", "FILE", OPTION_STRING, AT(svg),
+	  "draw the DAX window of a file system, and print nothing" },
 	{ "interval", "SECONDS", OPTION_SECONDS, AT(interval_ns),
 	  "between two questions, for rates and latencies (default: 1)" },
 	{ "watch", NULL, OPTION_FLAG, AT(watch), "go on until interrupted" },
@@ -128,9 +134,64 @@ static int ask_after(const char *path, uint64_t interval_ns, struct stat_answer 
 	}
 }
 
-static void print(const struct stat_cfg *cfg, const struct stat_answer *a,
-		  const struct stat_rates *rates, unsigned round)
+/* A regular file is replaced as a whole, anything else is written to. NULL and errno. */
+static FILE *open_svg(const char *path, char *temporary, size_t len)
 {
+	struct stat st;
+
+	*temporary = '\0';
+	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return fopen(path, "we");
+	if ((size_t)snprintf(temporary, len, "%s.new", path) >= len) {
+		errno = ENAMETOOLONG;
+		return NULL;
+	}
+	return fopen(temporary, "we");
+}
+
+/* 0 or -errno. */
+static int write_svg(const char *path, const struct stat_window *w, const struct stat_answer *a,
+		     const struct stat_rates *rates)
+{
+	char temporary[PATH_MAX];
+	FILE *f = open_svg(path, temporary, sizeof(temporary));
+	int ret = 0;
+
+	if (!f)
+		return -errno;
+	stat_print_svg(f, w, a, rates);
+	if (fflush(f) || ferror(f))
+		ret = errno ? -errno : -EIO;
+	if (fclose(f) && !ret)
+		ret = -errno;
+	if (!ret && *temporary && rename(temporary, path) < 0)
+		ret = -errno;
+	if (ret && *temporary)
+		unlink(temporary);
+	return ret;
+}
+
+/* 0, -ENXIO if there is no window, or -ECANCELED after a message. */
+static int draw(const char *path, const struct stat_answer *a, const struct stat_rates *rates)
+{
+	struct stat_window w;
+	int ret;
+
+	if (!stat_window_of(&w, a))
+		return -ENXIO;
+	ret = write_svg(path, &w, a, rates);
+	if (!ret)
+		return 0;
+	log_err(path, "cannot be written: %s", strerror(-ret));
+	return -ECANCELED;
+}
+
+/* 0, or what draw() says. */
+static int print(const struct stat_cfg *cfg, const struct stat_answer *a,
+		 const struct stat_rates *rates, unsigned round)
+{
+	if (cfg->svg)
+		return draw(cfg->svg, a, rates);
 	if (cfg->watch && !cfg->json)
 		fputs(isatty(STDOUT_FILENO) ? "\033[H\033[J" : round ? "\n" : "", stdout);
 	if (cfg->prometheus)
@@ -140,6 +201,7 @@ static void print(const struct stat_cfg *cfg, const struct stat_answer *a,
 	else
 		stat_print_table(stdout, a, rates);
 	fflush(stdout);
+	return 0;
 }
 
 /* Asks and prints, once or until it fails. 0 or -errno. */
@@ -152,7 +214,7 @@ static int show(const struct stat_cfg *cfg, const char *path)
 
 	has_rates = !ret && answers[0].time_ns && !cfg->prometheus;
 	if (!ret && !has_rates)
-		print(cfg, &answers[0], NULL, 0);
+		ret = print(cfg, &answers[0], NULL, 0);
 	for (unsigned n = 1; !ret && (cfg->watch || (has_rates && n == 1)); n++) {
 		struct stat_answer *before = &answers[!(n % 2)], *now = &answers[n % 2];
 
@@ -160,12 +222,26 @@ static int show(const struct stat_cfg *cfg, const char *path)
 		if (!ret && has_rates)
 			stat_rates_of(&rates, before, now);
 		if (!ret)
-			print(cfg, now, has_rates ? &rates : NULL, has_rates ? n - 1 : n);
+			ret = print(cfg, now, has_rates ? &rates : NULL, has_rates ? n - 1 : n);
 		stat_answer_free(before);
 	}
 	stat_answer_free(&answers[0]);
 	stat_answer_free(&answers[1]);
 	return ret;
+}
+
+static const char *what_failed(int ret)
+{
+	switch (ret) {
+	case -ENODATA:
+		return "no answer";
+	case -EPROTO:
+		return "this is not the answer of a vdax daemon";
+	case -ENXIO:
+		return "there is no DAX window to draw";
+	default:
+		return strerror(-ret);
+	}
 }
 
 static int usage_error(const char *what)
@@ -186,13 +262,12 @@ int cmd_stat(int argc, char **argv)
 		return usage_error("give one control socket");
 	if (cfg.prometheus && (cfg.json || cfg.watch))
 		return usage_error("--prometheus is one answer, without --json and --watch");
+	if (cfg.svg && (cfg.json || cfg.prometheus))
+		return usage_error("--svg is instead of --json and --prometheus");
 	if (cfg.interval_ns < INTERVAL_MIN_NS)
 		return usage_error("--interval wants at least 0.01 seconds");
 	ret = show(&cfg, argv[i]);
-	if (ret)
-		log_err(argv[i], "%s",
-			ret == -ENODATA	 ? "no answer"
-			: ret == -EPROTO ? "this is not the answer of a vdax daemon"
-					 : strerror(-ret));
+	if (ret && ret != -ECANCELED)
+		log_err(argv[i], "%s", what_failed(ret));
 	return ret ? EXIT_FAILED : EXIT_OK;
 }

@@ -3,15 +3,23 @@
 
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd/json.h"
+#include "cmd/stat_picture.h"
 
 /* Does line i belong to the same list as the one before? */
 static bool goes_on(const struct stat_answer *a, unsigned i)
 {
 	return i && i < a->n_lines && a->line[i].label && a->line[i - 1].label &&
 	       !strcmp(a->line[i].key, a->line[i - 1].key);
+}
+
+static bool is_window(const struct stat_line *l)
+{
+	return l->label && !strcmp(l->key, "window");
 }
 
 static void print_rate(FILE *f, const struct stat_rate *r)
@@ -25,23 +33,49 @@ static void print_rate(FILE *f, const struct stat_rate *r)
 	fprintf(f, " %12" PRIu64 " %9" PRIu64 "\n", r->requests, r->errors);
 }
 
-void stat_print_table(FILE *f, const struct stat_answer *a, const struct stat_rates *rates)
+static void print_lines(FILE *f, const struct stat_answer *a)
 {
 	for (unsigned i = 0; i < a->n_lines; i++) {
+		const struct stat_line *l = &a->line[i];
+
+		if (is_window(l)) /* has a table of its own */
+			continue;
 		if (goes_on(a, i))
-			fprintf(f, " %s", a->line[i].value);
+			fprintf(f, " %s", l->value);
 		else
-			fprintf(f, "%s%-20s %s", i ? "\n" : "", a->line[i].key, a->line[i].value);
+			fprintf(f, "%s%-20s %s", i ? "\n" : "", l->key, l->value);
 	}
 	if (a->n_lines)
 		fputc('\n', f);
-	if (!rates)
-		return;
+}
+
+static void print_rates(FILE *f, const struct stat_rates *rates)
+{
 	fprintf(f, "\n%-20s %11s %9s %9s %9s %9s %12s %9s\n", "opcode", "requests/s", "errors/s",
 		"p50 us", "p99 us", "p99.9 us", "requests", "errors");
 	for (unsigned i = 0; i < rates->n_ops; i++)
 		print_rate(f, &rates->op[i]);
 	print_rate(f, &rates->all);
+}
+
+static bool wants_colour(FILE *f)
+{
+	const char *off = getenv("NO_COLOR");
+
+	return (!off || !*off) && isatty(fileno(f));
+}
+
+void stat_print_table(FILE *f, const struct stat_answer *a, const struct stat_rates *rates)
+{
+	struct stat_window w;
+
+	print_lines(f, a);
+	if (rates)
+		print_rates(f, rates);
+	if (!stat_window_of(&w, a))
+		return;
+	fputc('\n', f);
+	stat_print_window(f, &w, rates, wants_colour(f));
 }
 
 static void json_rate(FILE *f, const struct stat_rate *r)
@@ -86,8 +120,22 @@ static void json_lines(FILE *f, const struct stat_answer *a)
 	}
 }
 
+static void json_window(FILE *f, const struct stat_rates *rates)
+{
+	fputs(",\n  ", f);
+	json_key(f, "window_per_s");
+	for (unsigned i = 0; i < STAT_WINDOW_COUNTERS; i++) {
+		fputs(i ? ", " : "{", f);
+		json_key(f, stat_window_label(i));
+		fprintf(f, "%.3f", rates->window_s[i]);
+	}
+	fputc('}', f);
+}
+
 void stat_print_json(FILE *f, const struct stat_answer *a, const struct stat_rates *rates)
 {
+	struct stat_window w;
+
 	fputs("{\n", f);
 	json_lines(f, a);
 	if (rates) {
@@ -100,6 +148,8 @@ void stat_print_json(FILE *f, const struct stat_answer *a, const struct stat_rat
 		}
 		fputs("\n  },\n  \"all\": ", f);
 		json_rate(f, &rates->all);
+		if (stat_window_of(&w, a))
+			json_window(f, rates);
 	}
 	fputs("\n}\n", f);
 }

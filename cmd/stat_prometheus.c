@@ -10,7 +10,7 @@
 enum metric_type { COUNTER, GAUGE, SECONDS_COUNTER, SECONDS_GAUGE };
 
 struct metric {
-	const char *key;
+	const char *key; /* with a dot, it has a label that is a part of the name */
 	enum metric_type type;
 	const char *name;
 	const char *help;
@@ -55,6 +55,33 @@ static const struct metric metrics[] = {
 	{ "open_fds", GAUGE, "fs_open_fds", "Descriptors that the process has open.", NULL },
 	{ "open_fds_max", GAUGE, "fs_open_fds_max", "Most descriptors of the process.", NULL },
 	{ "locks_parked", GAUGE, "fs_locks_parked", "Requests that wait for a lock.", NULL },
+	{ "window.bytes", GAUGE, "fs_window_bytes", "Size of the DAX window.", NULL },
+	{ "window.setups", COUNTER, "fs_window_setups_total", "SETUPMAPPING requests.", NULL },
+	{ "window.hits", COUNTER, "fs_window_setup_hits_total",
+	  "Of them, those that needed no map by the front end.", NULL },
+	{ "window.removals", COUNTER, "fs_window_removals_total",
+	  "Ranges that the guest has given back.", NULL },
+	{ "window.maps", COUNTER, "fs_window_maps_total", "Maps that the front end has made.",
+	  NULL },
+	{ "window.unmaps", COUNTER, "fs_window_unmaps_total",
+	  "Maps that the front end has removed.", NULL },
+	{ "window.refused", COUNTER, "fs_window_refused_total",
+	  "Maps and removals that the front end has refused.", NULL },
+	{ "window.ahead", COUNTER, "fs_window_ahead_total", "Maps of what was not asked for yet.",
+	  NULL },
+	{ "window.ahead_hits", COUNTER, "fs_window_ahead_hits_total",
+	  "Of them, those that were asked for later.", NULL },
+	{ "window.mappings", GAUGE, "fs_window_mappings", "Maps that there are.", NULL },
+	{ "window.owned_mappings", GAUGE, "fs_window_owned_mappings",
+	  "Of them, those of which the guest owns a part.", NULL },
+	{ "window.owned", GAUGE, "fs_window_owned_bytes", "What the guest owns of the window.",
+	  NULL },
+	{ "window.copies", GAUGE, "fs_window_copies_bytes",
+	  "Private copies of what cannot be mapped.", NULL },
+	{ "window.files", GAUGE, "fs_window_files", "Files with a map.", NULL },
+	{ "window.granted_files", GAUGE, "fs_window_granted_files",
+	  "Files that the guest was told to map.", NULL },
+	{ "window.granted", GAUGE, "fs_window_granted_bytes", "Their size.", NULL },
 	{ "queue_popped", COUNTER, "fs_queue_popped_total", "Requests taken from the ring.",
 	  "queue" },
 	{ "queue_answered", COUNTER, "fs_queue_answered_total", "Requests answered.", "queue" },
@@ -111,6 +138,19 @@ static void print_sample(FILE *f, const struct metric *m, const struct stat_line
 	fputc('\n', f);
 }
 
+/* Is this line one of the metric's? */
+static bool is_sample(const struct metric *m, const struct stat_line *l)
+{
+	size_t len = strcspn(m->key, ".");
+	const char *label = m->key[len] ? m->key + len + 1 : NULL;
+
+	if (strlen(l->key) != len || strncmp(l->key, m->key, len) != 0)
+		return false;
+	if (label)
+		return l->label && !strcmp(l->label, label);
+	return !l->label == !m->label;
+}
+
 static void print_metric(FILE *f, const struct stat_answer *a, const struct metric *m)
 {
 	bool counter = m->type == COUNTER || m->type == SECONDS_COUNTER, first = true;
@@ -118,7 +158,7 @@ static void print_metric(FILE *f, const struct stat_answer *a, const struct metr
 	for (unsigned i = 0; i < a->n_lines; i++) {
 		const struct stat_line *l = &a->line[i];
 
-		if (strcmp(l->key, m->key) != 0 || !l->label != !m->label || !is_number(l->value))
+		if (!is_sample(m, l) || !is_number(l->value))
 			continue;
 		if (first)
 			print_head(f, m->name, counter ? "counter" : "gauge", m->help);

@@ -64,6 +64,17 @@ static int by_rate(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+static void set_window(struct stat_rates *r, const struct stat_answer *before,
+		       const struct stat_answer *now)
+{
+	struct stat_window x, y;
+
+	stat_window_of(&x, before);
+	stat_window_of(&y, now);
+	for (unsigned i = 0; i < STAT_WINDOW_COUNTERS; i++)
+		r->window_s[i] = (double)delta(x.n[i], y.n[i]) / r->seconds;
+}
+
 void stat_rates_of(struct stat_rates *r, const struct stat_answer *before,
 		   const struct stat_answer *now)
 {
@@ -95,5 +106,6 @@ void stat_rates_of(struct stat_rates *r, const struct stat_answer *before,
 		r->all.errors_s += o->errors_s;
 	}
 	set_percentiles(&r->all, now, all);
+	set_window(r, before, now);
 	qsort(r->op, r->n_ops, sizeof(r->op[0]), by_rate);
 }

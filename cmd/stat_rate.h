@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "cmd/stat_answer.h"
+#include "cmd/stat_window.h"
 
 enum { STAT_P50, STAT_P99, STAT_P999, STAT_PARTS };
 
@@ -22,6 +23,7 @@ struct stat_rates {
 	struct stat_rate op[STAT_OPS_MAX]; /* the most frequent first */
 	unsigned n_ops;
 	struct stat_rate all;
+	double window_s[STAT_WINDOW_COUNTERS]; /* of a DAX window, if there is one */
 };
 
 /*

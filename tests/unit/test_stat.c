@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/macros.h"
+#include "cmd/stat_picture.h"
 #include "cmd/stat_print.h"
 #include "tests/lib/check.h"
 
@@ -211,6 +212,303 @@ static void test_prometheus(void)
 	drop(a);
 }
 
+#define MIB_CELL "2097152"
+#define WINDOW_BEFORE                                                                  \
+	"device fs\ntime_ns 1000000000\nwindow.bytes 134217728\nwindow.cell " MIB_CELL \
+	"\nwindow.setups 100\nwindow.maps 50\nwindow.hits 0\nwindow.cells ....\nrequests.READ 1\n"
+#define WINDOW_NOW                                                                                 \
+	"device fs\nshare /a&b\ntime_ns 3000000000\nwindow.bytes 134217728\nwindow.cell " MIB_CELL \
+	"\nwindow.setups 300\nwindow.maps 60\nwindow.hits 190\nwindow.mappings 7\n"                \
+	"window.owned_mappings 5\nwindow.owned 10485760\nwindow.copies 4096\nwindow.files 3\n"     \
+	"window.granted_files 40\nwindow.granted 1610612736\nwindow.new_number 9\n"                \
+	"window.cells "
+/* 66 cells: a row, and two. */
+#define CELLS      \
+	"rrwwp..c" \
+	"a......." \
+	"........" \
+	"........" \
+	"........" \
+	"........" \
+	"........" \
+	"......rr" \
+	"wX"
+
+static char *window_answer(const char *cells)
+{
+	static char text[8192];
+
+	snprintf(text, sizeof(text), "%s%s\nqueue_depth.0 3\nrequests.READ 5\n", WINDOW_NOW, cells);
+	return text;
+}
+
+/* What print(f, ctx) writes. */
+static const char *printed_window(const struct stat_window *w, const struct stat_rates *rates,
+				  bool colour)
+{
+	static char text[64 << 10];
+	FILE *f = fmemopen(text, sizeof(text), "w");
+
+	REQUIRE(f);
+	stat_print_window(f, w, rates, colour);
+	REQUIRE(!fclose(f));
+	return text;
+}
+
+static void test_window_numbers(void)
+{
+	struct stat_answer *x = parse(WINDOW_BEFORE, 0), *y = parse(window_answer(CELLS), 0);
+	static struct stat_rates r;
+	struct stat_window w;
+	uint64_t n[STAT_CELLS];
+
+	CHECK_NAMED("there is one", stat_window_of(&w, y));
+	CHECK_EQ("bytes", w.n[STAT_WINDOW_BYTES], 134217728);
+	CHECK_EQ("owned mappings", w.n[STAT_WINDOW_OWNED_MAPPINGS], 5);
+	CHECK_EQ("granted", w.n[STAT_WINDOW_GRANTED], 1610612736);
+	CHECK_EQ("not told", w.n[STAT_WINDOW_REFUSED], 0);
+	CHECK_EQ("cells", w.n_cells, 66);
+	stat_cells_count(&w, n);
+	CHECK_EQ("read", n[stat_cell_of('r')], 4);
+	CHECK_EQ("written", n[stat_cell_of('w')], 3);
+	CHECK_EQ("unknown", n[STAT_CELL_UNKNOWN], 1);
+	CHECK_EQ("empty", n[stat_cell_of('.')], 55);
+	stat_rates_of(&r, x, y);
+	CHECK_EQ("setups per 1000 s", r.window_s[STAT_WINDOW_SETUPS] * 1000, 100000);
+	CHECK_EQ("hits per 1000 s", r.window_s[STAT_WINDOW_HITS] * 1000, 95000);
+	CHECK_EQ("maps per 1000 s", r.window_s[STAT_WINDOW_MAPS] * 1000, 5000);
+	stat_rates_of(&r, y, x); /* started again */
+	CHECK_NAMED("not below 0", r.window_s[STAT_WINDOW_SETUPS] >= 0);
+	drop(x);
+	x = parse("device fs\nwindow.cells rrr\nwindow 5\nwindow.bytes many\n", 0);
+	CHECK_NAMED("there is none", !stat_window_of(&w, x));
+	drop(x);
+	drop(y);
+}
+
+static void test_bytes(void)
+{
+	static const struct {
+		uint64_t bytes;
+		const char *about, *exactly;
+	} cases[] = {
+		{ 0, "0 B", "0" },
+		{ 1, "1 B", "1 B" },
+		{ 1023, "1023 B", "1023 B" },
+		{ 1024, "1 KiB", "1 KiB" },
+		{ 1536, "1.5 KiB", "1536 B" },
+		{ 1048575, "1 MiB", "1048575 B" },
+		{ 134217728, "128 MiB", "128 MiB" },
+		{ 1207959552, "1.1 GiB", "1152 MiB" },
+		{ 68719476736, "64 GiB", "64 GiB" },
+		{ UINT64_MAX, "16777216 TiB", "18446744073709551615 B" },
+	};
+	char buf[STAT_BYTES_LEN];
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		CHECK_NAMED(cases[i].about,
+			    !strcmp(stat_bytes(buf, cases[i].bytes), cases[i].about));
+		CHECK_NAMED(cases[i].exactly,
+			    !strcmp(stat_bytes_exact(buf, cases[i].bytes), cases[i].exactly));
+	}
+}
+
+static void test_window_print(void)
+{
+	static const char *const lines[] = {
+		"setups                         -          300\n",
+		"\nsize                 128 MiB, 66 cells of 2 MiB\n",
+		"\nmappings             7, of 3 files; the guest owns 5\n",
+		"\nowned by the guest   10 MiB; private copies: 4 KiB\n",
+		"\nfiles to be mapped   40, of 1.5 GiB\n",
+		"\n        0  rrwwp..ca....... ................ ................ ..............rr\n"
+		"  128 MiB  w?\n",
+		" r read: 4  w read and written: 3  p with a private copy: 1  ? unknown: 1 \n",
+	};
+	struct stat_answer *a = parse(window_answer(CELLS), 0);
+	static struct stat_rates r;
+	struct stat_window w;
+	const char *text;
+
+	REQUIRE(stat_window_of(&w, a));
+	text = printed_window(&w, NULL, false);
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
+		CHECK_NAMED(lines[i], strstr(text, lines[i]));
+	CHECK_NAMED("no colours", !strchr(text, '\033'));
+	r.window_s[STAT_WINDOW_MAPS] = 12.25;
+	text = printed_window(&w, &r, true);
+	CHECK_NAMED("a rate", strstr(text, "\nmaps                        12.2           60\n"));
+	CHECK_NAMED("colours, and an end of them",
+		    strstr(text, "\033[0;97;44mrr\033[0;97;41mww\033[0;97;45mp\033[0;90m..") &&
+			    strstr(text, "\033[0;97;44mrr\033[0m\n"));
+	drop(a);
+	a = parse("window.bytes 4096\n", 0);
+	REQUIRE(stat_window_of(&w, a));
+	CHECK_NAMED("no picture", !strstr(printed_window(&w, NULL, false), "empty"));
+	drop(a);
+}
+
+/* As many cells as there can be, most of them empty: each is in the picture or in a number. */
+static void test_window_largest(void)
+{
+	static char cells[4097];
+	struct stat_answer *a;
+	struct stat_window w;
+	const char *text;
+	size_t rows = 0;
+
+	memset(cells, '.', 4096);
+	a = parse(window_answer(cells), 0);
+	REQUIRE(stat_window_of(&w, a));
+	CHECK_EQ("cells", w.n_cells, 4096);
+	CHECK(strstr(printed_window(&w, NULL, false), "\n           63 more rows are empty\n"));
+	drop(a);
+	cells[64 * 63] = cells[64 * 5 - 1] = cells[64 * 7] = 'r';
+	a = parse(window_answer(cells), 0);
+	REQUIRE(stat_window_of(&w, a));
+	text = printed_window(&w, NULL, false);
+	CHECK(strstr(text, "        0  ................ ................ ................ "
+			   "................\n           3 more rows are empty\n  512 MiB  ..."));
+	CHECK(strstr(text, "\n 7936 MiB  ......") == NULL);
+	CHECK(strstr(text, "           54 more rows are empty\n 8064 MiB  r....."));
+	for (const char *p = text; (p = strchr(p, '\n')); p++) {
+		const char *end = strchr(p + 1, '\n');
+
+		rows++;
+		CHECK_NAMED("fits on a terminal", !end || end - p <= 80);
+	}
+	CHECK_NAMED("and few of them", rows < 32);
+	drop(a);
+	memset(cells, 'w', 4096);
+	a = parse(window_answer(cells), 0);
+	REQUIRE(stat_window_of(&w, a));
+	CHECK(strstr(printed_window(&w, NULL, false), "\n 8064 MiB  wwww"));
+	drop(a);
+}
+
+static void test_window_forms(void)
+{
+	static const char *const json[] = {
+		"\"window\": {\"bytes\": 134217728, ",
+		"\"cells\": \"rrwwp..ca",
+		",\n  \"window_per_s\": {\"setups\": 100.000, \"hits\": 95.000, ",
+	};
+	struct stat_answer *x = parse(WINDOW_BEFORE, 0), *y = parse(window_answer(CELLS), 0);
+	static struct stat_rates r;
+	static char text[64 << 10];
+	const char *prometheus;
+	FILE *f;
+
+	stat_rates_of(&r, x, y);
+	REQUIRE((f = fmemopen(text, sizeof(text), "w")));
+	stat_print_json(f, y, &r);
+	fclose(f);
+	for (size_t i = 0; i < ARRAY_SIZE(json); i++)
+		CHECK_NAMED(json[i], strstr(text, json[i]));
+	REQUIRE((f = fmemopen(text, sizeof(text), "w")));
+	stat_print_table(f, y, &r);
+	fclose(f);
+	CHECK_NAMED("other lines", strstr(text, "\nqueue_depth          3\n"));
+	CHECK_NAMED("after the opcodes", strstr(text, "\nwindow  ") > strstr(text, "\nall  "));
+	CHECK_NAMED("not twice", !strstr(text, "134217728"));
+	prometheus = printed(stat_print_prometheus, y);
+	CHECK(strstr(prometheus,
+		     "# TYPE vdax_fs_window_bytes gauge\nvdax_fs_window_bytes 134217728\n"));
+	CHECK(strstr(prometheus, "# TYPE vdax_fs_window_maps_total counter\n"
+				 "vdax_fs_window_maps_total 60\n"));
+	CHECK_NAMED("no picture", !strstr(prometheus, "rrww"));
+	CHECK_NAMED("nothing that is not known", !strstr(prometheus, "new_number"));
+	drop(x);
+	x = parse("device fs\nwindow.x.y 3\nwindows.maps 3\nwindow.map 3\n", 0);
+	CHECK_NAMED("no window", !strstr(printed(stat_print_prometheus, x), "window"));
+	drop(x);
+	drop(y);
+}
+
+static const char *drawn(const struct stat_window *w, const struct stat_answer *a)
+{
+	static char text[256 << 10];
+	FILE *f = fmemopen(text, sizeof(text), "w");
+
+	REQUIRE(f);
+	stat_print_svg(f, w, a, NULL);
+	REQUIRE(!fclose(f));
+	return text;
+}
+
+static size_t count(const char *text, const char *what)
+{
+	size_t n = 0;
+
+	for (; (text = strstr(text, what)); text++)
+		n++;
+	return n;
+}
+
+/* Names are bytes that others chose. */
+static const struct {
+	const char *share, *want;
+} svg_names[] = {
+	{ "/plain", ">DAX window of /plain" },
+	{ "a<b>&\"c\"", ">DAX window of a&lt;b&gt;&amp;&quot;c&quot;" },
+	{ "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", "of \xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80" },
+	{ "bad\xff\xc3", "of bad??" },
+	{ "cut\xe2\x82", "of cut??" },
+	{ "long\xc0\xaf", "of long??" },	   /* a slash in two bytes */
+	{ "sur\xed\xa0\x80", "of sur???" },	   /* half of a pair */
+	{ "non\xef\xbf\xbf", "of non???" },	   /* U+FFFF */
+	{ "high\xf4\x90\x80\x80", "of high????" }, /* above U+10FFFF */
+	{ "ctl\xc2\x80", "of ctl??" },
+};
+
+static void test_svg(void)
+{
+	struct stat_answer *a = parse(window_answer(CELLS), 0);
+	struct stat_window w;
+	const char *text;
+
+	REQUIRE(stat_window_of(&w, a));
+	text = drawn(&w, a);
+	CHECK_NAMED("a document",
+		    !strncmp(text, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<svg ",
+			     strlen("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<svg ")));
+	CHECK_NAMED("its end", strstr(text, "\n</svg>\n"));
+	CHECK_EQ("each cell once", count(text, "h25v25h-25z"), 66);
+	CHECK_NAMED("the last one", strstr(text, "M132 264h25v25h-25z\"/>"));
+	CHECK_NAMED("the offset of its row", strstr(text, ">128 MiB</text>\n</g>"));
+	CHECK_NAMED("a legend", strstr(text, ">read: 4</text>") && strstr(text, ">unknown: 1<"));
+	CHECK_NAMED("numbers", strstr(text, ">63 %</text>") && strstr(text, ">10 MiB</text>"));
+	drop(a);
+	for (size_t i = 0; i < ARRAY_SIZE(svg_names); i++) {
+		char answer[256], want[64];
+
+		snprintf(answer, sizeof(answer), "share %s\nwindow.bytes 1\n", svg_names[i].share);
+		a = parse(answer, 0);
+		REQUIRE(stat_window_of(&w, a));
+		snprintf(want, sizeof(want), "%s<", svg_names[i].want);
+		CHECK_NAMED(svg_names[i].share, strstr(drawn(&w, a), want));
+		drop(a);
+	}
+}
+
+static void test_svg_largest(void)
+{
+	static char cells[4097];
+	struct stat_answer *a;
+	struct stat_window w;
+	const char *text;
+
+	for (size_t i = 0; i < 4096; i++)
+		cells[i] = "rw.pca"[i % 6];
+	a = parse(window_answer(cells), 0);
+	REQUIRE(stat_window_of(&w, a));
+	text = drawn(&w, a);
+	CHECK_EQ("each cell once", count(text, "h12v12h-12z"), 4096);
+	CHECK_NAMED("whole", strstr(text, "\n</svg>\n"));
+	CHECK_NAMED("offsets", strstr(text, ">7936 MiB</text>\n</g>"));
+	drop(a);
+}
+
 int main(void)
 {
 	test_parse();
@@ -218,5 +516,12 @@ int main(void)
 	test_percentile();
 	test_rates();
 	test_prometheus();
+	test_window_numbers();
+	test_bytes();
+	test_window_print();
+	test_window_largest();
+	test_window_forms();
+	test_svg();
+	test_svg_largest();
 	return check_done();
 }
