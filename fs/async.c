@@ -12,6 +12,7 @@
 
 #include "base/macros.h"
 #include "fs/cred.h"
+#include "fs/dax.h"
 #include "fs/engine.h"
 #include "fs/seccomp.h"
 #include "host/log.h"
@@ -191,12 +192,24 @@ static void log_dirty(struct job *job)
 	vq_wrote_in(vq, job->mem, job->iov, job->n_iov, iov_bytes(job));
 }
 
+/* What a window shows of the file must be what it is now. */
+static void show_change(const struct job *job)
+{
+	struct fs *fs = job->q->fs;
+
+	if (!job->handle || !dax_is_mapped(job->handle->inode))
+		return;
+	if (job->kind == JOB_WRITE || job->kind == JOB_FALLOCATE)
+		dax_changed(fs, job->handle->inode, 0, UINT64_MAX);
+}
+
 void async_answer(struct async_engine *e, struct job *job)
 {
 	int64_t res = job->result;
 	const void *body = NULL;
 
 	log_dirty(job);
+	show_change(job);
 	if (job->kind == JOB_WRITE && res >= 0) {
 		const struct fuse_write_out out = { .size = (uint32_t)res };
 

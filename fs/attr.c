@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fs/attr.h"
 
+#include "fs/dax.h"
+
 #include "host/fd.h"
 
 /* What a guest is told of a file itself, not of how the host has mounted it. */
@@ -16,23 +18,28 @@ static uint32_t rdev_of(const struct statx *st)
 	return (minor & 0xff) | st->stx_rdev_major << 8 | (minor & ~0xffu) << 12;
 }
 
-/* FUSE_ATTR_*: what is said of an inode, not of the file. */
-static uint32_t inode_attr_flags(const struct fs *fs, const struct inode *inode)
+/* FUSE_ATTR_*: what is said of an inode, not of the file. st: it may be told to map the file. */
+static uint32_t inode_attr_flags(struct fs *fs, struct inode *inode, const struct statx *st)
 {
 	uint8_t known;
 	uint32_t flags = 0;
 
 	if (!inode)
 		return 0;
+	if (st && dax_wanted(fs, inode, st))
+		flags |= FUSE_ATTR_DAX;
 	known = atomic_load_explicit(&inode->flags, memory_order_relaxed);
 	if (known & INODE_SUBMOUNT && fs->cfg->announce_submounts && fs_has(fs, FUSE_SUBMOUNTS))
 		flags |= FUSE_ATTR_SUBMOUNT;
+	if (known & INODE_DAX_GRANTED)
+		flags |= FUSE_ATTR_DAX;
 	return flags;
 }
 
-void attr_of(struct fs *fs, const struct inode *inode, const struct statx *st,
-	     struct fuse_attr *out)
+void attr_of(struct fs *fs, struct inode *inode, const struct statx *st, struct fuse_attr *out)
 {
+	if (inode && dax_is_mapped(inode))
+		dax_seen(fs, inode, st);
 	*out = (struct fuse_attr){
 		.ino = st->stx_ino,
 		.size = st->stx_size,
@@ -49,11 +56,11 @@ void attr_of(struct fs *fs, const struct inode *inode, const struct statx *st,
 		.gid = idmap_to_guest(&fs->gids, st->stx_gid),
 		.rdev = rdev_of(st),
 		.blksize = st->stx_blksize,
-		.flags = inode_attr_flags(fs, inode),
+		.flags = inode_attr_flags(fs, inode, NULL),
 	};
 }
 
-void attr_entry(struct fs *fs, const struct inode *inode, const struct statx *st,
+void attr_entry(struct fs *fs, struct inode *inode, const struct statx *st,
 		struct fuse_entry_out *out)
 {
 	const struct fs_config *cfg = fs->cfg;
@@ -67,10 +74,10 @@ void attr_entry(struct fs *fs, const struct inode *inode, const struct statx *st
 		.attr_valid_nsec = (uint32_t)(cfg->attr_timeout_ns % NS_PER_S),
 	};
 	attr_of(fs, inode, st, &out->attr);
+	out->attr.flags = inode_attr_flags(fs, inode, st); /* here the guest may make its inode */
 }
 
-void attr_out(struct fs *fs, const struct inode *inode, const struct statx *st,
-	      struct fuse_attr_out *out)
+void attr_out(struct fs *fs, struct inode *inode, const struct statx *st, struct fuse_attr_out *out)
 {
 	const struct fs_config *cfg = fs->cfg;
 
@@ -86,7 +93,7 @@ static struct fuse_sx_time sx_time(const struct statx_timestamp *t)
 	return (struct fuse_sx_time){ .tv_sec = t->tv_sec, .tv_nsec = t->tv_nsec };
 }
 
-void attr_statx(struct fs *fs, const struct inode *inode, const struct statx *st,
+void attr_statx(struct fs *fs, struct inode *inode, const struct statx *st,
 		struct fuse_statx_out *out)
 {
 	const struct fs_config *cfg = fs->cfg;
@@ -94,7 +101,7 @@ void attr_statx(struct fs *fs, const struct inode *inode, const struct statx *st
 	*out = (struct fuse_statx_out){
 		.attr_valid = cfg->attr_timeout_ns / NS_PER_S,
 		.attr_valid_nsec = (uint32_t)(cfg->attr_timeout_ns % NS_PER_S),
-		.flags = inode_attr_flags(fs, inode),
+		.flags = inode_attr_flags(fs, inode, NULL),
 	};
 	out->stat = (struct fuse_statx){
 		.mask = st->stx_mask & (STATX_BASIC_STATS | STATX_BTIME),

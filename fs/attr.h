@@ -8,20 +8,19 @@
 #include "fs/fs.h"
 #include "wire/fuse.h"
 
-/* inode may be NULL: then no per-inode flags (FUSE_ATTR_SUBMOUNT, and what DAX will need). */
-void attr_of(struct fs *fs, const struct inode *inode, const struct statx *st,
-	     struct fuse_attr *out);
+/* inode may be NULL: then no per-inode flags (FUSE_ATTR_SUBMOUNT, FUSE_ATTR_DAX). */
+void attr_of(struct fs *fs, struct inode *inode, const struct statx *st, struct fuse_attr *out);
 
 /* A whole answer to LOOKUP and its like, with the timeouts of the configuration. */
-void attr_entry(struct fs *fs, const struct inode *inode, const struct statx *st,
+void attr_entry(struct fs *fs, struct inode *inode, const struct statx *st,
 		struct fuse_entry_out *out);
 
 /* GETATTR, SETATTR. */
-void attr_out(struct fs *fs, const struct inode *inode, const struct statx *st,
+void attr_out(struct fs *fs, struct inode *inode, const struct statx *st,
 	      struct fuse_attr_out *out);
 
 /* STATX. */
-void attr_statx(struct fs *fs, const struct inode *inode, const struct statx *st,
+void attr_statx(struct fs *fs, struct inode *inode, const struct statx *st,
 		struct fuse_statx_out *out);
 
 /*

@@ -52,22 +52,22 @@ enum fs_migration_on_error {
 	FS_MIGRATE_GUEST_ERROR, /* the guest gets an error when it uses that inode */
 };
 
-#define FS_DAX_RANGE	      (2u << 20) /* what Linux maps at once */
-#define FS_DAX_WINDOW_MAX     (UINT64_C(64) << 30)
-#define FS_DAX_MIN_SIZE	      (1u << 20)
-#define FS_DAX_MIN_AGE_NS     UINT64_C(5000000000)
-#define FS_DAX_COPIES	      (UINT64_C(64) << 20)
+#define FS_DAX_RANGE	  (2u << 20) /* what Linux maps at once */
+#define FS_DAX_WINDOW_MAX (UINT64_C(64) << 30)
+#define FS_DAX_MIN_SIZE	  (1u << 20)
+#define FS_DAX_MIN_AGE_NS UINT64_C(5000000000)
+#define FS_DAX_COPIES	  (UINT64_C(64) << 20)
 
 /*
  * Which files get FUSE_ATTR_DAX, so are mapped by a guest that leaves it to us (dax=inode, its
  * default). docs/vdax-fs.8 says why each rule is there.
  */
 struct fs_dax_policy {
-	bool never;	     /* none; a guest that insists (dax=always) maps all the same */
-	bool exec;	     /* also files with an execute bit */
-	bool writers;	     /* also files that somebody has open for writing, here or on the host */
-	bool any_fs;	     /* also on file systems that are not known to bear it */
-	uint64_t min_size;   /* bytes; smaller files are faster by READ */
+	bool never;	   /* none; a guest that insists (dax=always) maps all the same */
+	bool exec;	   /* also files with an execute bit */
+	bool writers;	   /* also files that somebody has open for writing, here or on the host */
+	bool any_fs;	   /* also on file systems that are not known to bear it */
+	uint64_t min_size; /* bytes; smaller files are faster by READ */
 	uint64_t min_age_ns; /* since the last change of a file */
 };
 

@@ -6,8 +6,8 @@
  * it, REMOVEMAPPING clears it, in any pieces it likes. What the front end has mapped is a list of
  * pieces (fs/dax_map.h), which are made and removed as a whole, as a front end knows nothing else.
  * The rule between them: a piece with a page that the guest owns stays as it is. So a piece that is
- * given back stays as well, as a cache, until its place is needed; and who asks for a place of which
- * a part is in a piece that is owned elsewhere gets EBUSY.
+ * given back stays as well, as a cache, until its place is needed; and who asks for a place of
+ * which a part is in a piece that is owned elsewhere gets EBUSY.
  *
  * A piece is of a file, or a private copy (fs/dax_copy.h): of the last page of a file whose size is
  * no multiple of the page and of what may follow when it grows, and of files that cannot be mapped.
@@ -50,12 +50,15 @@ void dax_reset(struct fs *fs);
 
 /* --- a queue's thread --- */
 
-/* At each begin of serve(). */
-void dax_resume(struct fs_queue *q);
+/* A new run of the ring: what waits goes on if it is the same ring, and else is dropped. */
+void dax_resume(struct fs_queue *q, bool same);
 /* Answers what is finished. True if there was any. */
 bool dax_reap(struct fs_queue *q);
-/* Before the ring is given back: what waits stays, for dax_resume(). */
-void dax_suspend(struct fs_queue *q);
+/*
+ * At INIT: what remains of the features. A share that is read-only has a window only if the front
+ * end enforces that. -EOPNOTSUPP: the guest insists on mapping (dax=always), and that cannot be.
+ */
+int dax_negotiate(struct fs *fs, uint64_t *features);
 
 /* A new session: the guest owns nothing any more. What is mapped stays as a cache. */
 void dax_forget(struct fs *fs);
@@ -69,22 +72,29 @@ static inline bool dax_is_mapped(const struct inode *i)
 	return atomic_load_explicit(&i->flags, memory_order_relaxed) & INODE_DAX_MAPPED;
 }
 
-/* Bytes [off, off + len) of the file were, or may have been, changed; len UINT64_MAX: to its end. */
+/* Bytes [off, off + len) of the file were, or may have been, changed; len UINT64_MAX: to its end.
+ */
 void dax_changed(struct fs *fs, struct inode *i, uint64_t off, uint64_t len);
 
-/* What was stored into private copies is in the file after this: before a sync, a close, a READ. */
-void dax_write_back(struct fs *fs, struct inode *i);
+/*
+ * What was stored into private copies is in the file after this: before a sync, a close, a READ.
+ * 0 or -errno.
+ */
+int dax_write_back(struct fs *fs, struct inode *i);
+
+/* The same for all files. */
+void dax_write_back_all(struct fs *fs);
 
 /* The guest is about to be told st of a file. */
 void dax_seen(struct fs *fs, struct inode *i, const struct statx *st);
 
 /* --- which files (fs/dax_policy.c) --- */
 
-/* Should the guest map this file, of which it is told st? It decides when it makes the inode. */
+/* Should the guest map this file, of which it is told st? It decides when it learns its node id. */
 bool dax_wanted(struct fs *fs, struct inode *i, const struct statx *st);
 
 /* The guest has forgotten it. */
-void dax_ungrant(struct fs *fs, struct inode *i);
+void dax_ungrant(struct fs *fs, uint64_t nodeid);
 
 /* --- for vdax stat --- */
 
@@ -92,18 +102,18 @@ void dax_ungrant(struct fs *fs, struct inode *i);
 #define DAX_CELLS_MAX 4096u
 
 struct dax_stats {
-	uint64_t window, cell;		    /* bytes */
-	uint64_t setups, removals;	    /* requests, ranges given back */
-	uint64_t hits;			    /* setups that needed no SHMEM_MAP */
-	uint64_t maps, unmaps, refused;	    /* SHMEM_MAP, SHMEM_UNMAP that were done, or refused */
-	uint64_t ahead, ahead_hits;	    /* maps of what was not asked for yet; that then was */
-	uint64_t mappings, owned_mappings;  /* at present */
-	uint64_t owned, copies;		    /* bytes, at present */
-	uint64_t files;			    /* that have a mapping, at present */
-	uint64_t granted_files, granted;    /* files that have FUSE_ATTR_DAX; their bytes */
+	uint64_t window, cell;		   /* bytes */
+	uint64_t setups, removals;	   /* requests, ranges given back */
+	uint64_t hits;			   /* setups that needed no SHMEM_MAP */
+	uint64_t maps, unmaps, refused;	   /* SHMEM_MAP, SHMEM_UNMAP that were done, or refused */
+	uint64_t ahead, ahead_hits;	   /* maps of what was not asked for yet; that then was */
+	uint64_t mappings, owned_mappings; /* at present */
+	uint64_t owned, copies;		   /* bytes, at present */
+	uint64_t files;			   /* that have a mapping, at present */
+	uint64_t granted_files, granted;   /* files that have FUSE_ATTR_DAX; their bytes */
 	/*
-	 * '.' nothing, 'c' kept as a cache, 'a' mapped ahead, 'r' owned for reading, 'w' for writing,
-	 * 'p' owned, and at least a part of it is a private copy.
+	 * '.' nothing, 'c' kept as a cache, 'a' mapped ahead, 'r' owned for reading, 'w' for
+	 * writing, 'p' owned, and at least a part of it is a private copy.
 	 */
 	char cells[DAX_CELLS_MAX + 1];
 };

@@ -73,6 +73,8 @@ const struct fs_op fs_ops[FS_OPCODES] = {
 				   IN(copy_file_range), OUT(write), HANDLE | WRITES },
 	[FUSE_COPY_FILE_RANGE_64] = { "COPY_FILE_RANGE_64", op_copy_file_range,
 				      IN(copy_file_range), OUT(copy_file_range), HANDLE | WRITES },
+	[FUSE_SETUPMAPPING] = { "SETUPMAPPING", op_setupmapping, IN(setupmapping), 0, INODE },
+	[FUSE_REMOVEMAPPING] = { "REMOVEMAPPING", op_removemapping, IN(removemapping), 0, INODE },
 	[FUSE_SYNCFS] = { "SYNCFS", op_syncfs, IN(syncfs), 0, INODE },
 	[FUSE_TMPFILE] = { "TMPFILE", op_tmpfile, IN(create), ENTRY + OUT(open), MAKES },
 	[FUSE_STATX] = { "STATX", op_statx, IN(statx), OUT(statx), INODE },

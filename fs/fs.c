@@ -11,6 +11,7 @@
 #include "base/macros.h"
 #include "fs/async.h"
 #include "fs/cred.h"
+#include "fs/dax.h"
 #include "fs/req.h"
 #include "fs/state.h"
 #include "host/log.h"
@@ -30,13 +31,13 @@ static void start(void *dev, const struct device_start *how)
 {
 	struct fs *fs = dev;
 
-	(void)how;
+	dax_start(fs, how->continued);
 	fs->frozen = false; /* if there was a migration, it has failed: we go on */
 }
 
 static void stop(void *dev)
 {
-	(void)dev;
+	dax_stop(dev);
 }
 
 static void reset(void *dev)
@@ -45,6 +46,7 @@ static void reset(void *dev)
 
 	fs->session.ready = false;
 	fs->session.swapped = false;
+	dax_reset(fs);
 	fs_forget_all(fs);
 }
 
@@ -152,11 +154,21 @@ int fs_init(struct fs *fs, const char *name, const struct fs_config *cfg,
 	fs->ops.num_queues = (uint16_t)(VIRTIO_FS_QUEUE_REQUEST + cfg->num_queues);
 	fs->ops.spin_ns = (uint32_t)MIN(cfg->poll_ns, UINT32_MAX);
 	fs->ops.config_size = cfg->tag ? sizeof(struct virtio_fs_config) : 0;
+	if (cfg->dax_window) {
+		fs->ops.migratable = false;
+		fs->ops.save = NULL;
+		fs->ops.load = NULL;
+		fs->ops.shm_size = dax_shm_size;
+		fs->ops.shm_file = dax_shm_file;
+		fs->ops.attend = dax_attend;
+	}
 	fs->as_root = cred_can_switch();
 	umask(0); /* the guest's kernel applies its own, or sends it */
 	ret = parse_rules(fs);
 	if (!ret)
 		ret = make_tables(fs);
+	if (!ret)
+		ret = dax_init(fs);
 	if (!ret)
 		ret = make_queues(fs);
 	return ret;
@@ -170,6 +182,7 @@ void fs_set_host(struct fs *fs, const struct device_host *host)
 void fs_fini(struct fs *fs)
 {
 	pool_stop(fs);
+	dax_fini(fs);
 	locks_fini(fs);
 	handle_table_fini(fs);
 	inode_table_fini(fs);
@@ -184,6 +197,7 @@ void fs_fini(struct fs *fs)
 void fs_forget_all(struct fs *fs)
 {
 	locks_forget_all(fs);
+	dax_forget(fs);
 	handle_release_all(fs);
 	inode_forget_all(fs);
 }

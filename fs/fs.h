@@ -37,6 +37,7 @@
 /* Bytes of one WRITE or READ; what we announce in INIT. */
 #define FS_MAX_WRITE (1u << 20)
 
+struct dax;
 struct fs_queue;
 
 /*
@@ -68,6 +69,7 @@ struct fs {
 	_Atomic bool logging;	 /* a migration may be under way */
 	_Atomic bool frozen;	 /* a ring has stopped during one: locks are not waited for */
 	struct pool *pool;	 /* fs/async.h */
+	struct dax *dax;	 /* the window; NULL: none */
 	struct fs_queue *queues[FS_MAX_QUEUES];
 };
 

@@ -2,6 +2,7 @@
 #include "fs/handle.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -86,6 +87,11 @@ static void place_free(struct handle_table *t, struct handle *h)
 	pthread_mutex_unlock(&t->lock);
 }
 
+static bool can_write(const struct handle *h)
+{
+	return !h->is_dir && (h->flags & O_ACCMODE) != O_RDONLY;
+}
+
 static void fill(struct fs *fs, struct handle *h, struct inode *inode, int fd, int flags,
 		 bool is_dir)
 {
@@ -94,6 +100,8 @@ static void fill(struct fs *fs, struct handle *h, struct inode *inode, int fd, i
 	h->inode = inode_ref(inode);
 	h->is_dir = is_dir;
 	h->dir_pos = 0;
+	if (can_write(h))
+		inode->writers++;
 	atomic_fetch_add_explicit(&fs->handles.count, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&h->ref, 1, memory_order_release);
 }
@@ -186,6 +194,8 @@ void handle_put(struct fs *fs, struct handle *h)
 	if (REFS(ref) != 1)
 		return;
 	fd_close(&h->fd);
+	if (can_write(h))
+		h->inode->writers--;
 	inode_put(fs, h->inode);
 	h->inode = NULL;
 	h->released = false;

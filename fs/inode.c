@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "base/macros.h"
+#include "fs/dax.h"
 #include "fs/fs.h"
 #include "fs/inode_fd.h"
 #include "fs/inode_table.h"
@@ -172,6 +173,8 @@ uint32_t *inode_bucket_of(const struct inode_shard *s, uint32_t hash)
 static void release_parts(struct fs *fs, struct inode *i)
 {
 	locks_inode_gone(fs, i);
+	if (i->flags & INODE_DAX_GRANTED)
+		dax_ungrant(fs, inode_id(i));
 	inode_fd_close(fs, i);
 	if (i->handle_len > INODE_HANDLE_INLINE)
 		free(i->h.long_handle);

@@ -369,9 +369,13 @@ static int open_inode(struct making *m, struct inode *inode, const struct statx 
 	fd = inode_fd(fs, inode);
 	if (fd < 0)
 		return fd;
-	ret = open_as_user(m, AT_FDCWD, fd_name(fd).s, flags, 0);
+	fd = open_as_user(m, AT_FDCWD, fd_name(fd).s, flags & ~O_TRUNC, 0);
 	inode_fd_put(inode);
 	cred_self(m->rq->q);
+	ret = fd < 0 ? fd : file_truncate(fs, inode, fd, flags);
+	if (ret && fd >= 0)
+		close(fd);
+	ret = ret ? ret : fd;
 	/* A root without its capabilities: for other users the host has done this. */
 	if (ret >= 0 && kill && flags & O_TRUNC && mode != st->stx_mode)
 		(void)fchmod(ret, mode & PERMISSIONS);

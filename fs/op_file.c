@@ -8,10 +8,12 @@
 #include <unistd.h>
 
 #include "fs/async.h"
+#include "fs/dax.h"
 #include "fs/lock.h"
 #include "fs/no_open.h"
 #include "fs/ops.h"
 #include "fs/seccomp.h"
+#include "fs/truncate.h"
 
 const int fs_op_file_syscalls[] = {
 	SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(fchmod), SCMP_SYS(flock),
@@ -83,6 +85,14 @@ int file_kill_suidgid(int fd)
 	return fchmod(fd, st.st_mode & 07777 & ~kill) < 0 ? -errno : 0;
 }
 
+/* What O_TRUNC asks for, of a file that was opened without it. */
+int file_truncate(struct fs *fs, struct inode *inode, int fd, int flags)
+{
+	if (!(flags & O_TRUNC))
+		return 0;
+	return fs_truncate(fs, inode, (flags & O_ACCMODE) == O_RDONLY ? -1 : fd, 0);
+}
+
 /* With idmapped mounts the request does not say who it is: then it may be a user. */
 int file_kill_unasked(const struct fs_req *rq, int fd)
 {
@@ -125,10 +135,12 @@ int op_open(struct fs_req *rq)
 		return ret;
 	if (no_open_in_force(rq->fs, false))
 		return -ENOSYS; /* the guest sends no more of these */
-	fd = inode_open(rq->fs, rq->inode, flags);
+	fd = inode_open(rq->fs, rq->inode, flags & ~O_TRUNC);
 	if (fd < 0)
 		return fd;
-	ret = kill ? file_kill_suidgid(fd) : 0;
+	ret = file_truncate(rq->fs, rq->inode, fd, flags);
+	if (!ret)
+		ret = kill ? file_kill_suidgid(fd) : 0;
 	if (ret) {
 		close(fd);
 		return ret;
@@ -162,6 +174,8 @@ int op_release(struct fs_req *rq)
 {
 	const struct fuse_release_in *in = FS_BODY(rq, fuse_release_in);
 
+	if (dax_is_mapped(rq->inode))
+		dax_write_back(rq->fs, rq->inode);
 	if (in->release_flags & FUSE_RELEASE_FLUSH && rq->fs->cfg->posix_lock)
 		locks_flush(rq->fs, rq->inode, in->lock_owner);
 	if (rq->fs->cfg->posix_lock)
@@ -188,7 +202,10 @@ int op_flush(struct fs_req *rq)
 {
 	const struct fuse_flush_in *in = FS_BODY(rq, fuse_flush_in);
 	struct job *job;
+	int ret = dax_is_mapped(rq->inode) ? dax_write_back(rq->fs, rq->inode) : 0;
 
+	if (ret)
+		return ret;
 	if (rq->fs->cfg->posix_lock)
 		locks_flush(rq->fs, rq->inode, in->lock_owner);
 	else if (rq->fs->mounts.all_local)

@@ -25,6 +25,7 @@
 #include "base/macros.h"
 #include "base/range.h"
 #include "fs/async.h"
+#include "fs/dax.h"
 #include "fs/ops.h"
 #include "fs/seccomp.h"
 #include "host/fd.h"
@@ -260,7 +261,9 @@ int op_read(struct fs_req *rq)
 		return -EINVAL;
 	/* A short answer means the end of the file, and the guest's page cache believes that. */
 	io.whole = !(io.h->flags & O_DIRECT);
-	ret = do_io(&io);
+	ret = dax_is_mapped(rq->inode) ? dax_write_back(rq->fs, rq->inode) : 0;
+	if (!ret)
+		ret = do_io(&io);
 	if (ret)
 		return ret;
 	rq->in_place = true;
@@ -305,6 +308,9 @@ static int write_to(struct fs_req *rq, const struct fuse_write_in *in, struct ha
 		ret = do_io(&io);
 	if (ret)
 		return ret;
+	if (dax_is_mapped(rq->inode))
+		dax_changed(rq->fs, rq->inode, rwf || h->flags & O_APPEND ? 0 : io.off,
+			    rwf || h->flags & O_APPEND ? UINT64_MAX : io.done);
 	*FS_REPLY(rq, fuse_write_out) = (struct fuse_write_out){ .size = io.done };
 	return sizeof(struct fuse_write_out);
 }

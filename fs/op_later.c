@@ -10,6 +10,7 @@
 #include "base/macros.h"
 #include "base/range.h"
 #include "fs/async.h"
+#include "fs/dax.h"
 #include "fs/ops.h"
 #include "fs/seccomp.h"
 
@@ -26,8 +27,11 @@ const int fs_op_later_syscalls[] = { SCMP_SYS(copy_file_range), SCMP_SYS(syncfs)
 int op_fsync(struct fs_req *rq)
 {
 	const struct fuse_fsync_in *in = FS_BODY(rq, fuse_fsync_in);
-	struct job *job = job_new(rq, rq->handle, 0);
+	int ret = dax_is_mapped(rq->inode) ? dax_write_back(rq->fs, rq->inode) : 0;
+	struct job *job = ret ? NULL : job_new(rq, rq->handle, 0);
 
+	if (ret)
+		return ret;
 	if (!job)
 		return -ENOMEM;
 	job->kind = in->fsync_flags & FUSE_FSYNC_FDATASYNC ? JOB_FDATASYNC : JOB_FSYNC;
@@ -98,6 +102,8 @@ static int64_t copy_now(struct job *job)
 	do {
 		n = copy_file_range(job->fd, &c->off_in, c->to->fd, &c->off_out, c->len, 0);
 	} while (n < 0 && errno == EINTR);
+	if (n >= 0 && dax_is_mapped(c->to->inode))
+		dax_changed(c->fs, c->to->inode, (uint64_t)c->off_out - (uint64_t)n, (uint64_t)n);
 	if (n >= 0)
 		return copied(job, n);
 	/* ENOSYS would tell the guest that there is no such request; so it copies this one itself.
@@ -121,6 +127,8 @@ int op_copy_file_range(struct fs_req *rq)
 	if (!to) /* without a handle it has to copy for itself */
 		return in->fh_out ? -EBADF : -EOPNOTSUPP;
 	ret = file_kill_unasked(rq, to->fd);
+	if (!ret && dax_is_mapped(rq->inode))
+		ret = dax_write_back(rq->fs, rq->inode);
 	c = ret ? NULL : malloc(sizeof(*c));
 	job = c ? job_new(rq, rq->handle, 0) : NULL;
 	if (!job) {
@@ -149,7 +157,10 @@ int op_syncfs(struct fs_req *rq)
 {
 	struct handle *h;
 	struct job *job;
-	int ret = file_open_once(rq, O_RDONLY, &h);
+	int ret;
+
+	dax_write_back_all(rq->fs);
+	ret = file_open_once(rq, O_RDONLY, &h);
 
 	if (ret)
 		return ret;

@@ -7,8 +7,12 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
+#include "base/macros.h"
+#include "fs/dax_lock.h"
 #include "fs/lock.h"
 #include "fs/ops.h"
+
+#define LAST_BYTE ((uint64_t)DAX_LOCK_OFFSET - 1)
 
 /* The range and type of a lock, checked. The type has the same numbers on both sides. */
 static int range_of(const struct fuse_file_lock *in, struct lock_try *t)
@@ -19,8 +23,9 @@ static int range_of(const struct fuse_file_lock *in, struct lock_try *t)
 		return -EINVAL;
 	t->type = (short)in->type;
 	t->start = (int64_t)in->start;
-	t->len = in->end == INT64_MAX ? 0 : (int64_t)(in->end - in->start + 1);
-	return 0;
+	/* The last byte is for daemons among themselves. To the end means all but that. */
+	t->len = (int64_t)(MIN(in->end, LAST_BYTE) - in->start + 1);
+	return in->start <= LAST_BYTE ? 0 : -EINVAL;
 }
 
 static void reply_lock(const struct flock *lk, uint32_t pid, struct fuse_lk_out *out)
@@ -30,6 +35,8 @@ static void reply_lock(const struct flock *lk, uint32_t pid, struct fuse_lk_out 
 		return;
 	out->lk.start = (uint64_t)lk->l_start;
 	out->lk.end = lk->l_len ? (uint64_t)(lk->l_start + lk->l_len - 1) : INT64_MAX;
+	if (out->lk.end == LAST_BYTE)
+		out->lk.end = INT64_MAX;
 	out->lk.pid = pid;
 }
 
@@ -68,7 +75,7 @@ int op_getlk(struct fs_req *rq)
 static int unlock_posix(struct fs_req *rq, uint64_t owner, struct lock_try *t)
 {
 	struct lock_pin pin;
-	bool all = t->start == 0 && t->len == 0;
+	bool all = t->start == 0 && (uint64_t)t->len == LAST_BYTE + 1;
 	int ret;
 
 	if (lock_owner_get(rq->fs, rq->inode, owner, NULL, &pin))

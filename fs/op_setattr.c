@@ -12,11 +12,11 @@
 #include "fs/name.h"
 #include "fs/ops.h"
 #include "fs/seccomp.h"
+#include "fs/truncate.h"
 #include "host/fd.h"
 
-const int fs_op_setattr_syscalls[] = { SCMP_SYS(fchownat),  SCMP_SYS(fchmodat),	 SCMP_SYS(truncate),
-				       SCMP_SYS(ftruncate), SCMP_SYS(utimensat), SCMP_SYS(statx),
-				       SYSCALLS_END };
+const int fs_op_setattr_syscalls[] = { SCMP_SYS(fchownat), SCMP_SYS(fchmodat), SCMP_SYS(utimensat),
+				       SCMP_SYS(statx), SYSCALLS_END };
 
 #define TIMES (FATTR_ATIME | FATTR_ATIME_NOW | FATTR_MTIME | FATTR_MTIME_NOW)
 #define KNOWN                                                                                   \
@@ -83,13 +83,6 @@ static int parse(const struct fs_req *rq, struct change *c)
 	return ret;
 }
 
-static int change_size(const struct change *c)
-{
-	int ret = c->writable ? ftruncate(c->fd, c->size) : truncate(c->name.s, c->size);
-
-	return ret < 0 ? -errno : 0;
-}
-
 static int change_mode(const struct change *c, mode_t mode)
 {
 	return fchmodat(AT_FDCWD, c->name.s, mode, 0) < 0 ? -errno : 0;
@@ -112,7 +105,7 @@ static int kill_privileges(const struct change *c, struct statx *st)
 	return ret ? ret : get_stat(c, st);
 }
 
-static int apply(const struct change *c, struct statx *st)
+static int apply(const struct fs_req *rq, const struct change *c, struct statx *st)
 {
 	int ret = 0;
 
@@ -120,7 +113,7 @@ static int apply(const struct change *c, struct statx *st)
 	    fchownat(c->fd, "", c->uid, c->gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	if (c->valid & FATTR_SIZE)
-		ret = change_size(c);
+		ret = fs_truncate(rq->fs, rq->inode, c->writable ? c->fd : -1, c->size);
 	if (!ret && c->valid & FATTR_MODE)
 		ret = change_mode(c, c->mode);
 	if (!ret && c->valid & TIMES && utimensat(c->fd, "", c->times, AT_EMPTY_PATH) < 0)
@@ -140,19 +133,20 @@ static int apply_to_inode(struct fs_req *rq, struct change *c, struct statx *st)
 	if (c->fd < 0)
 		return c->fd;
 	c->name = fd_name(c->fd);
-	ret = apply(c, st);
+	ret = apply(rq, c, st);
 	inode_fd_put(rq->inode);
 	return ret;
 }
 
-static int apply_to_handle(const struct handle *h, struct change *c, struct statx *st)
+static int apply_to_handle(const struct fs_req *rq, const struct handle *h, struct change *c,
+			   struct statx *st)
 {
 	int mode = h->flags & O_ACCMODE;
 
 	c->fd = h->fd;
 	c->name = fd_name(h->fd);
 	c->writable = !h->is_dir && (mode == O_WRONLY || mode == O_RDWR);
-	return apply(c, st);
+	return apply(rq, c, st);
 }
 
 int op_setattr(struct fs_req *rq)
@@ -169,7 +163,7 @@ int op_setattr(struct fs_req *rq)
 	if (in->valid & FATTR_FH)
 		h = handle_get(rq->fs, in->fh, rq->in.nodeid);
 	if (h) {
-		ret = apply_to_handle(h, &c, &st);
+		ret = apply_to_handle(rq, h, &c, &st);
 		handle_put(rq->fs, h);
 	} else {
 		ret = apply_to_inode(rq, &c, &st);

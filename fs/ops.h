@@ -7,6 +7,10 @@
 
 /* fs/session.c */
 int op_init(struct fs_req *rq);
+
+/* fs/op_dax.c: the window, and the end of a session */
+int op_setupmapping(struct fs_req *rq);
+int op_removemapping(struct fs_req *rq);
 int op_destroy(struct fs_req *rq);
 
 /* fs/op_node.c: what is known of an inode */
@@ -79,6 +83,8 @@ uint32_t open_reply_flags(struct fs *fs, const struct inode *inode, bool is_dir)
 /* The guest's open flags as we use them on the host: no O_CREAT, O_NOFOLLOW, O_DIRECT unless
  * allowed, O_APPEND not with a write-back cache. */
 int open_host_flags(const struct fs *fs, uint32_t guest_flags);
+/* What O_TRUNC in flags asks for, of a file that was opened as fd without it. 0 or -errno. */
+int file_truncate(struct fs *fs, struct inode *inode, int fd, int flags);
 /* Takes away the set-user-id bit, and set-group-id of what the group can execute. 0 or -errno. */
 int file_kill_suidgid(int fd);
 /* The same for requests that change contents and have no flag for it: if the guest has left it to

@@ -55,9 +55,11 @@ struct fs_queue {
 	struct cred_state cred;
 	struct async_engine *async; /* fs/async.h */
 	struct queue_stats stats;
-	uint8_t *body;	   /* FS_BODY_MAX + 1 */
-	uint8_t *reply;	   /* a reply header, then FS_REPLY_MAX */
-	bool thread_ready; /* cred_thread_init() was called */
+	uint8_t *body;	       /* FS_BODY_MAX + 1 */
+	uint8_t *reply;	       /* a reply header, then FS_REPLY_MAX */
+	bool thread_ready;     /* cred_thread_init() was called */
+	bool stopped;	       /* the ring is not the thread's, */
+	struct vq_config ring; /* and was this, base being where it stopped */
 };
 
 /* The longest body that a ticket can be answered with, unless it is in place already. */

@@ -8,6 +8,7 @@
 
 #include "fs/async.h"
 #include "fs/cred.h"
+#include "fs/dax.h"
 #include "fs/dispatch.h"
 #include "fs/lock.h"
 #include "fs/req.h"
@@ -111,6 +112,18 @@ static int prepare(struct fs_queue *q, struct vq *vq)
 	return size_chain(q, vq) ? 0 : -ENOMEM;
 }
 
+/* Whoever kept requests over a stop is told whether the ring goes on where it stopped. */
+static void resume(struct fs_queue *q, const struct vq *vq)
+{
+	const struct vq_config *a = &q->ring, *b = &vq->cfg;
+
+	if (!q->stopped)
+		return;
+	q->stopped = false;
+	dax_resume(q, a->size == b->size && a->base == b->base && a->desc_uva == b->desc_uva &&
+			      a->avail_uva == b->avail_uva && a->used_uva == b->used_uva);
+}
+
 uint64_t fs_serve(struct fs_queue *q, struct vq *vq)
 {
 	uint64_t again_ns = UINT64_MAX;
@@ -122,6 +135,7 @@ uint64_t fs_serve(struct fs_queue *q, struct vq *vq)
 	if (ret)
 		vq_break(vq, ret, "its thread could not be set up");
 	locks_resume(q);
+	resume(q, vq);
 	/* A request that waited on would never be answered: it is not part of the state. */
 	if (last && q->fs->logging)
 		q->fs->frozen = true;
@@ -131,6 +145,7 @@ uint64_t fs_serve(struct fs_queue *q, struct vq *vq)
 
 		vq_refresh(vq);
 		ret = serve_batch(q, vq);
+		reaped |= dax_reap(q);
 		reaped |= async_reap(q->async); /* what the kernel has done at once */
 		async_flush(q->async);		/* and what it has done in part */
 		again_ns = locks_retry(q);
@@ -143,6 +158,9 @@ uint64_t fs_serve(struct fs_queue *q, struct vq *vq)
 	if (last) {
 		async_drain(q->async);
 		vq_publish(vq);
+		q->stopped = true;
+		q->ring = vq->cfg;
+		q->ring.base = vq->next_avail;
 	}
 	return again_ns;
 }

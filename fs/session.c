@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* INIT and DESTROY: what guest and server agree on. */
+/* INIT: what guest and server agree on. */
 #include <errno.h>
 #include <string.h>
 
 #include "base/macros.h"
+#include "fs/dax.h"
 #include "fs/fs.h"
 #include "fs/ops.h"
 #include "host/log.h"
@@ -64,6 +65,11 @@ static bool want_mmap(const struct fs_config *cfg)
 	return cfg->allow_mmap;
 }
 
+static bool want_dax(const struct fs_config *cfg)
+{
+	return cfg->dax_window;
+}
+
 static bool want_acl(const struct fs_config *cfg)
 {
 	return cfg->posix_acl != FS_OFFER_OFF;
@@ -100,6 +106,7 @@ static const struct offer offers[] = {
 	{ FUSE_NO_OPEN_SUPPORT, want_no_open, NULL, NULL },
 	{ FUSE_NO_OPENDIR_SUPPORT, want_no_opendir, NULL, NULL },
 	{ FUSE_DIRECT_IO_ALLOW_MMAP, want_mmap, NULL, NULL },
+	{ FUSE_MAP_ALIGNMENT | FUSE_HAS_INODE_DAX, want_dax, NULL, NULL },
 	/* With ACLs the umask is ours to apply, as a default ACL replaces it. */
 	{ FUSE_POSIX_ACL | FUSE_DONT_MASK, want_acl, "--posix-acl", how_acl },
 	{ FUSE_SECURITY_CTX, want_label, "--security-label", how_label },
@@ -148,6 +155,7 @@ static void fill_out(struct fuse_init_out *out, uint32_t readahead, uint64_t fea
 		.max_write = FS_MAX_WRITE,
 		.max_pages = FS_MAX_WRITE / 4096,
 		.time_gran = 1,
+		.map_alignment = features & FUSE_MAP_ALIGNMENT ? DAX_ALIGN_SHIFT : 0,
 	};
 }
 
@@ -183,6 +191,8 @@ int op_init(struct fs_req *rq)
 		return -EPROTO;
 	}
 	ret = negotiate(fs, guest_features(&in), &features);
+	if (!ret)
+		ret = dax_negotiate(fs, &features);
 	if (ret)
 		return ret;
 	/* A guest that starts over without a word has forgotten what it had. */
@@ -195,13 +205,6 @@ int op_init(struct fs_req *rq)
 	log_session(rq, &in, features);
 	fill_out(FS_REPLY(rq, fuse_init_out), in.max_readahead, features);
 	return sizeof(struct fuse_init_out);
-}
-
-int op_destroy(struct fs_req *rq)
-{
-	rq->fs->session.ready = false;
-	fs_forget_all(rq->fs);
-	return 0;
 }
 
 int session_restore(struct fs *fs, uint32_t minor, bool swapped, uint64_t features)

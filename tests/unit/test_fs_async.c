@@ -17,6 +17,7 @@
 #include "fs/cred.h"
 #include "fs/engine.h"
 #include "tests/lib/check.h"
+#include "tests/lib/no_window.h"
 
 #define FILE_SIZE  100003u
 #define MANY	   1500u /* more than IOV_MAX, and than a ring has places */

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Private copies: memory of ours in the window, where the file itself cannot be mapped. A front end
+ * maps whole pages within the size of a file, so its last, partial page is a copy, and so is the
+ * place behind it, into which it may grow. All copies are in one memory file of the window's size,
+ * each at its offset in the window.
+ *
+ * A copy that the guest only reads is filled from the file again whenever that may have changed.
+ * One that it may store into has a base as well: what file and copy were when they were last the
+ * same. What differs from the base in the copy was stored by the guest and goes to the file; what
+ * differs in the file was changed elsewhere and goes to the copy; where both do the guest wins.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <seccomp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/macros.h"
+#include "fs/dax_window.h"
+#include "fs/seccomp.h"
+#include "host/fd.h"
+#include "host/log.h"
+
+const int fs_dax_copy_syscalls[] = { SCMP_SYS(fstat),	  SCMP_SYS(pread64), SCMP_SYS(pwrite64),
+				     SCMP_SYS(fallocate), SCMP_SYS(mmap),    SCMP_SYS(munmap),
+				     SYSCALLS_END };
+
+#define CHUNK (64u << 10)
+
+int dax_copies_init(struct dax *d)
+{
+	struct stat st;
+	char path[32];
+
+	d->copies_fd = memfd_create("vdax-dax", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (d->copies_fd < 0 || ftruncate(d->copies_fd, (off_t)d->size) < 0 ||
+	    fcntl(d->copies_fd, F_ADD_SEALS, SHM_MEMFD_SEALS) < 0 || fstat(d->copies_fd, &st) < 0)
+		return -errno;
+	d->copies_dev = st.st_dev;
+	d->copies_ino = st.st_ino;
+	snprintf(path, sizeof(path), "%d", d->copies_fd); /* below our working directory */
+	d->copies_ro_fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	d->copies = mmap(NULL, d->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+			 d->copies_fd, 0);
+	if (d->copies == MAP_FAILED) {
+		d->copies = NULL;
+		return -errno;
+	}
+	d->buffer = malloc(CHUNK);
+	return d->buffer ? 0 : -ENOMEM;
+}
+
+void dax_copies_fini(struct dax *d)
+{
+	if (d->copies)
+		munmap(d->copies, d->size);
+	fd_close(&d->copies_fd);
+	fd_close(&d->copies_ro_fd);
+	free(d->buffer);
+}
+
+/* --- bringing together --- */
+
+/* A range of one copy, at most CHUNK. off is from the begin of the piece. */
+struct part {
+	struct dax_piece *p;
+	uint64_t off;
+	size_t len;
+	uint8_t *copy, *base; /* base: NULL, if the guest only reads */
+	uint8_t *file;	      /* what the file has there */
+};
+
+/* Bytes, or -errno; less than len only at the end of the file. */
+static ssize_t read_all(int fd, uint8_t *buf, size_t len, uint64_t off)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = pread(fd, buf + done, len - done, (off_t)(off + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (!n)
+			break;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
+static int write_all(int fd, const uint8_t *buf, size_t len, uint64_t off)
+{
+	while (len) {
+		ssize_t n = pwrite(fd, buf, len, (off_t)off);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		buf += n;
+		off += (uint64_t)n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* What the guest has stored into [0, len) of the part since goes to the file. 0 or -errno. */
+static int push(const struct part *a, size_t len)
+{
+	for (size_t i = 0, end; i < len; i = end) {
+		int ret;
+
+		for (end = i; end < len && a->copy[end] != a->base[end]; end++)
+			a->file[end] = a->copy[end]; /* looked at once: the guest goes on */
+		if (end == i) {
+			end++;
+			continue;
+		}
+		ret = write_all(a->p->file->fd, a->file + i, end - i, a->p->foff + a->off + i);
+		if (ret)
+			return ret;
+		memcpy(a->base + i, a->file + i, end - i);
+	}
+	return 0;
+}
+
+/* What was changed elsewhere goes to the copy; of what is new there, from known on, everything. */
+static void pull(const struct part *a, size_t len, size_t known)
+{
+	for (size_t i = 0, end; i < len; i = end) {
+		for (end = i; end < len && (end >= known || a->file[end] != a->base[end]); end++)
+			a->base[end] = a->file[end];
+		if (end == i)
+			end++;
+		else
+			memcpy(a->copy + i, a->base + i, end - i);
+	}
+}
+
+/*
+ * One part. valid: how much of it is within the file; known: how much was so at the last time.
+ * Behind the end of the file a copy is 0.
+ */
+static int merge_part(const struct part *a, size_t valid, size_t known)
+{
+	const struct dax_file *f = a->p->file;
+	uint64_t foff = a->p->foff + a->off;
+	ssize_t n = read_all(f->fd, a->file, valid, foff);
+	int ret = 0;
+
+	if (n < 0)
+		return (int)n;
+	valid = (size_t)n; /* it may have become shorter just now */
+	memset(a->file + valid, 0, a->len - valid);
+	if (!a->base) {
+		memcpy(a->copy, a->file, MAX(valid, known));
+		return 0;
+	}
+	if (f->writable && memcmp(a->copy, a->base, MIN(valid, known)))
+		ret = push(a, MIN(valid, known));
+	if (!ret && (valid != known || memcmp(a->file, a->base, known)))
+		pull(a, MAX(valid, known), MIN(valid, known));
+	return ret;
+}
+
+/* How many of len bytes at off are below end. */
+static size_t below(uint64_t off, size_t len, uint64_t end)
+{
+	return off >= end ? 0 : MIN(len, end - off);
+}
+
+/* [off, end) of the file, as far as the copy p has it; size is the file's. */
+static int merge_piece(struct dax *d, struct dax_piece *p, uint64_t off, uint64_t end,
+		       uint64_t size)
+{
+	uint64_t valid = size > p->foff ? MIN(size - p->foff, p->len) : 0;
+	uint64_t from = off > p->foff ? off - p->foff : 0;
+	uint64_t to = end > p->foff ? MIN(end - p->foff, p->len) : 0;
+	int ret = 0;
+
+	/* What has begun or ceased to exist is to be seen to whatever was asked for. */
+	if (valid != p->valid) {
+		from = MIN(from, MIN(valid, p->valid));
+		to = MAX(to, MAX(valid, p->valid));
+	}
+	to = MIN(to, MAX(valid, p->valid));
+	for (uint64_t at = from; at < to && !ret; at += CHUNK) {
+		struct part a = {
+			.p = p,
+			.off = at,
+			.len = (size_t)MIN(to - at, CHUNK),
+			.copy = d->copies + p->off + at,
+			.base = p->base ? p->base + at : NULL,
+			.file = d->buffer,
+		};
+
+		ret = merge_part(&a, below(at, a.len, valid), below(at, a.len, p->valid));
+	}
+	p->valid = valid;
+	return ret;
+}
+
+/* Its file is asked for its size once for all pieces by who has several. 0 or -errno. */
+static int size_of(const struct dax_file *f, uint64_t *size)
+{
+	struct stat st;
+
+	if (fstat(f->fd, &st) < 0)
+		return -errno;
+	*size = (uint64_t)st.st_size;
+	return 0;
+}
+
+static int complain(const struct dax *d, int err)
+{
+	if (err)
+		log_guest(d->fs->name, "cannot keep a private copy and its file the same: %s",
+			  strerror(-err));
+	return err;
+}
+
+/* Pieces that leave the list meanwhile are freed by nobody: that takes the copies' lock. */
+int dax_copies_merge(struct dax *d, struct dax_file *f, uint64_t off, uint64_t end)
+{
+	struct dax_piece *p;
+	uint64_t size;
+	int ret = size_of(f, &size);
+
+	if (ret)
+		return complain(d, ret);
+	pthread_mutex_lock(&d->lock);
+	for (p = f->pieces; p; p = p->next_of_file) {
+		int err = 0;
+
+		if (!p->copy)
+			continue;
+		pthread_mutex_unlock(&d->lock);
+		err = merge_piece(d, p, off, end, size);
+		ret = ret ? ret : err;
+		pthread_mutex_lock(&d->lock);
+	}
+	pthread_mutex_unlock(&d->lock);
+	return complain(d, ret);
+}
+
+/* --- stores --- */
+
+/* Everything of one piece. */
+static void save(struct dax *d, struct dax_piece *p)
+{
+	uint64_t size;
+	int ret = size_of(p->file, &size);
+
+	complain(d, ret ? ret : merge_piece(d, p, 0, UINT64_MAX, size));
+}
+
+static int give_base(struct dax *d, struct dax_piece *p)
+{
+	void *base;
+
+	if (p->base)
+		return 0;
+	base = mmap(NULL, p->len, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (base == MAP_FAILED)
+		return -ENOMEM;
+	memcpy(base, d->copies + p->off, p->valid);
+	p->base = base;
+	return 0;
+}
+
+int dax_copies_write(struct dax *d, uint64_t off, uint64_t end)
+{
+	struct dax_piece *p;
+	int ret = 0;
+
+	pthread_mutex_lock(&d->lock);
+	for (p = dax_map_first(&d->map, off, end); p && !ret;
+	     p = dax_map_first(&d->map, p->off + p->len, end)) {
+		if (p->copy && !p->base) {
+			ret = give_base(d, p);
+			d->n_written += !ret;
+		}
+		p->written |= !ret;
+	}
+	pthread_mutex_unlock(&d->lock);
+	return ret;
+}
+
+void dax_copies_write_back(struct dax *d)
+{
+	struct dax_piece *p;
+	uint64_t at = 0;
+
+	pthread_mutex_lock(&d->lock);
+	while ((p = dax_map_first(&d->map, at, d->size))) {
+		at = p->off + p->len;
+		if (!p->base)
+			continue;
+		pthread_mutex_unlock(&d->lock);
+		save(d, p);
+		pthread_mutex_lock(&d->lock);
+	}
+	pthread_mutex_unlock(&d->lock);
+}
+
+/* --- the end --- */
+
+static void bury(struct dax *d, struct dax_piece *p)
+{
+	if (p->base) {
+		save(d, p);
+		munmap(p->base, p->len);
+	}
+	if (p->copy)
+		fallocate(d->copies_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)p->off,
+			  (off_t)p->len);
+	pthread_mutex_lock(&d->lock);
+	d->n_written -= p->base != NULL;
+	dax_file_put(d, p->file);
+	pthread_mutex_unlock(&d->lock);
+	free(p);
+}
+
+static void bury_all(struct dax *d)
+{
+	struct dax_piece *p, *next;
+
+	pthread_mutex_lock(&d->lock);
+	p = d->dead_pieces;
+	d->dead_pieces = NULL;
+	pthread_mutex_unlock(&d->lock);
+	for (; p; p = next) {
+		next = p->next_dead;
+		bury(d, p);
+	}
+}
+
+/* A copy may have come to the place of one that is gone and not yet saved: that is first. */
+void dax_copies_lock(struct dax *d)
+{
+	pthread_mutex_lock(&d->copies_lock);
+	bury_all(d);
+}
+
+void dax_copies_unlock(struct dax *d)
+{
+	pthread_mutex_unlock(&d->copies_lock);
+}

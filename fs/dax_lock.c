@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fs/dax_lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <seccomp.h>
+#include <time.h>
+
+#include "fs/dax_window.h"
+#include "fs/seccomp.h"
+
+const int fs_dax_lock_syscalls[] = { SCMP_SYS(fcntl), SCMP_SYS(clock_nanosleep), SYSCALLS_END };
+
+/* Truncating takes a moment; so long we wait for another who does. */
+#define TRIES 20u
+
+static const struct timespec pause_time = { .tv_nsec = 1000000 };
+
+int dax_lock(int fd, short type)
+{
+	struct flock lk = {
+		.l_type = type, .l_whence = SEEK_SET, .l_start = DAX_LOCK_OFFSET, .l_len = 1
+	};
+
+	if (fcntl(fd, F_OFD_SETLK, &lk) == 0)
+		return 0;
+	return errno == EACCES ? -EAGAIN : -errno;
+}
+
+int dax_lock_soon(int fd, short type)
+{
+	int ret = dax_lock(fd, type);
+
+	for (unsigned i = 0; ret == -EAGAIN && i < TRIES; i++) {
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause_time, NULL);
+		ret = dax_lock(fd, type);
+	}
+	return ret;
+}
+
+/* Under the lock of the window, if there is one. The file of the window, if it must have the lock.
+ */
+static struct dax_file *file_of(struct fs *fs, const struct inode *i)
+{
+	struct dax_file *f = fs->dax && dax_is_mapped(i) ? dax_file_find(fs->dax, i) : NULL;
+
+	return f && f->locked && f->writable ? f : NULL;
+}
+
+static void lock_window(struct fs *fs)
+{
+	if (fs->dax)
+		pthread_mutex_lock(&fs->dax->lock);
+}
+
+static void unlock_window(struct fs *fs)
+{
+	if (fs->dax)
+		pthread_mutex_unlock(&fs->dax->lock);
+}
+
+/*
+ * If this guest has it mapped as well, the exclusive lock must be of the same description as the
+ * shared one.
+ */
+static int try_begin(struct fs *fs, const struct inode *i, int fd, struct dax_shrink *s)
+{
+	const struct dax_file *f;
+	int ret;
+
+	lock_window(fs);
+	f = file_of(fs, i);
+	*s = (struct dax_shrink){ .fd = f ? f->fd : fd, .of_file = f };
+	ret = dax_lock(s->fd, F_WRLCK);
+	unlock_window(fs);
+	return ret;
+}
+
+int dax_shrink_begin(struct fs *fs, const struct inode *i, int fd, struct dax_shrink *s)
+{
+	int ret = try_begin(fs, i, fd, s);
+
+	/* Who has it mapped has it for long, who truncates for a moment. */
+	for (unsigned n = 0; ret == -EAGAIN && n < TRIES; n++) {
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause_time, NULL);
+		ret = try_begin(fs, i, fd, s);
+	}
+	return ret == -EAGAIN ? -ETXTBSY : 0;
+}
+
+void dax_shrink_end(struct fs *fs, const struct inode *i, struct dax_shrink *s)
+{
+	struct dax_file *f;
+
+	if (!s->of_file) {
+		dax_lock(s->fd, F_UNLCK);
+		return;
+	}
+	lock_window(fs);
+	f = dax_file_find(fs->dax, i);
+	if (f && f->fd == s->fd) /* else it is closed, and the lock with it */
+		dax_lock(f->fd, f->locked ? F_RDLCK : F_UNLCK);
+	unlock_window(fs);
+}

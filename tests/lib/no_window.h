@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* For tests of parts of fs/ without a DAX window: no file is ever in it. */
+#ifndef TESTS_NO_WINDOW_H
+#define TESTS_NO_WINDOW_H
+
+#include <stdlib.h>
+
+#include "fs/dax.h"
+
+void dax_changed(struct fs *fs, struct inode *i, uint64_t off, uint64_t len)
+{
+	(void)fs, (void)i, (void)off, (void)len;
+	abort();
+}
+
+int dax_write_back(struct fs *fs, struct inode *i)
+{
+	(void)fs, (void)i;
+	abort();
+}
+
+void dax_write_back_all(struct fs *fs)
+{
+	(void)fs;
+}
+
+#endif
