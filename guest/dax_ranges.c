@@ -331,11 +331,14 @@ static bool all_may_go(const struct vdax_dax_book *b, uint32_t first, uint32_t n
 bool vdax_book_victim(const struct vdax_dax_book *b, unsigned int order, uint32_t *first,
 		      uint32_t *n)
 {
-	/* From the oldest on: the first part that has nothing younger is it. */
+	*n = (uint32_t)1 << order;
+	/*
+	 * From the oldest on: the first part that has nothing younger is it. A larger range begins
+	 * at its own first place, and goes as a whole.
+	 */
 	for (uint32_t i = b->ages.first; i != NONE; i = b->r[i].next) {
 		const struct vdax_dax_range *r = &b->r[i];
 
-		*n = (uint32_t)1 << (r->order > order ? r->order : order);
 		*first = i & ~(*n - 1);
 		if (all_may_go(b, *first, *n, r->stamp))
 			return true;

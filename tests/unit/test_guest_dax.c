@@ -207,7 +207,79 @@ static void test_ahead(void)
 		map_pinned("not in sequence", &u, 8, (i * 5 % 8) * 4, 1, false);
 		unpin(&u);
 	}
+	for (uint64_t i = 0; i < 18; i++)
+		use("meanwhile", 9, i * 4 % 72, 1);
+	use("what is before it was used long ago", 8, 2, 1);
 	CHECK_EQ("none ahead", dax.stats.ahead, 8);
+	use("now it was not", 8, 4, 1);
+	CHECK_EQ("now it was not", dax.stats.ahead, 9);
+	answer_all();
+}
+
+/* A request is left for who waits. */
+static void test_ahead_leaves_one(void)
+{
+	struct user u = { .calls = 0 };
+
+	start(64, 1, 1);
+	dax_opts.ahead = 4;
+	dax_opts.num_ops = 3;
+	start_again();
+	use("0", 7, 0, 1);
+	u.rq.size = UINT64_MAX;
+	CHECK_EQ("1", map(&u, 7, 1, 1, false), 0);
+	dev_take();
+	answer(0);
+	check_pin("1", &u);
+	unpin(&u);
+	CHECK_EQ("one ahead", dax.stats.ahead, 1);
+	CHECK_EQ("another file", map(&u, 8, 0, 1, false), 0);
+	CHECK_EQ("is not kept waiting", (dev_take(), n_pending), 2);
+	answer_all();
+	CHECK_EQ("is not kept waiting", u.ret, 0);
+	check_pin("another file", &u);
+	unpin(&u);
+}
+
+/* No room in the ring: an error if nothing of ours will end, else a wait. */
+static void test_full_ring(void)
+{
+	static struct vdax_fs_rq other[SIZE];
+	struct user u = { .calls = 0 }, v = u, f = u, w = u;
+	unsigned int n = 0;
+
+	start(64, 1, 1);
+	use("one", 7, 0, 1);
+	for (; n < SIZE; n++) {
+		other[n] = (struct vdax_fs_rq){ .done = done };
+		REQUIRE(!vdax_fs_statfs(&q, &other[n], 1));
+	}
+	CHECK_EQ("map", map(&u, 7, 1, 1, false), -VDAX_EAGAIN);
+	CHECK_EQ("upgrade", map(&u, 7, 0, 1, true), -VDAX_EAGAIN);
+	CHECK_EQ("forget", forget(&f, 7), -VDAX_EAGAIN);
+	CHECK_EQ("as it was", is_mapped(7, 0), true);
+	vdax_fs_submit(&q);
+	REQUIRE(dev_pop(&q));
+	dev_reply(&q, -5, NULL, 0);
+	vdax_fs_poll(&q);
+	CHECK_EQ("there is room for one", map(&u, 8, 1, 1, false), 0);
+	CHECK_EQ("map", map(&v, 8, 2, 1, false), 0);
+	CHECK_EQ("upgrade", map(&w, 7, 0, 1, true), 0);
+	CHECK_EQ("forget", forget(&f, 7), 0);
+	vdax_fs_submit(&q);
+	for (n = 1; n < SIZE; n++) {
+		REQUIRE(dev_pop(&q));
+		dev_reply(&q, -5, NULL, 0);
+	}
+	vdax_fs_poll(&q);
+	CHECK_EQ("nothing of ours has ended", u.calls + v.calls + w.calls + f.calls, 0);
+	answer_all();
+	CHECK_EQ("all have", u.calls + v.calls + w.calls + f.calls, 4);
+	CHECK_EQ("and well", u.ret | v.ret | w.ret, 0);
+	CHECK_EQ("it was mapped meanwhile", f.ret, -VDAX_EBUSY);
+	check_pin("map", &u);
+	check_pin("map", &v);
+	check_pin("upgrade", &w);
 }
 
 /* It waits for what is on its way, is mapped for writing if the reader writes; makes room itself.
@@ -309,6 +381,7 @@ static void test_setup_fails(void)
 	CHECK_EQ("no error", u.ret, -VDAX_EIO);
 	map_pinned("all of it is free", &u, 8, 0, 4, false);
 	CHECK_EQ("all of it is free", u.rq.pin.len, 4 * PAGE);
+	CHECK_EQ("nothing has come back", dax.stats.again, 0);
 	unpin(&u);
 }
 
@@ -520,7 +593,9 @@ int main(void)
 	test_batches();
 	test_mixed();
 	test_ahead();
+	test_ahead_leaves_one();
 	test_ahead_writer();
+	test_full_ring();
 	test_upgrade();
 	test_setup_fails();
 	test_lost();
