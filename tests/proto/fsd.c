@@ -18,8 +18,9 @@
 #include "tests/lib/check.h"
 
 #define OPTIONS_MAX 32u
+#define DAEMONS_MAX 4u
 
-static struct fsd *current;
+static struct fsd *known[DAEMONS_MAX];
 static pid_t ours; /* a child of the test has nothing to clean up */
 
 /* --- life --- */
@@ -51,24 +52,47 @@ void fsd_end(struct fsd *d)
 
 static void clean_up(void)
 {
-	if (getpid() == ours)
-		fsd_end(current);
+	for (unsigned i = DAEMONS_MAX; i-- && getpid() == ours;)
+		if (known[i])
+			fsd_end(known[i]);
 }
 
-void fsd_prepare(struct fsd *d, const char *where)
+/* It is ended at exit. */
+static void know(struct fsd *d)
+{
+	unsigned i = 0;
+
+	if (!ours)
+		atexit(clean_up);
+	ours = getpid();
+	while (known[i] && known[i] != d)
+		i++;
+	REQUIRE(i < DAEMONS_MAX);
+	known[i] = d;
+}
+
+static void make_dir(struct fsd *d, const char *where)
 {
 	*d = (struct fsd){ 0 };
 	snprintf(d->dir, sizeof(d->dir), "%s/vdax-test-XXXXXX", where);
 	REQUIRE(mkdtemp(d->dir));
-	snprintf(d->share, sizeof(d->share), "%s/share", d->dir);
 	snprintf(d->sock, sizeof(d->sock), "%s/s", d->dir);
 	snprintf(d->log, sizeof(d->log), "%s/log", d->dir);
+	know(d);
+}
+
+void fsd_prepare(struct fsd *d, const char *where)
+{
+	make_dir(d, where);
+	snprintf(d->share, sizeof(d->share), "%s/share", d->dir);
 	REQUIRE(!mkdir(d->share, 0755));
-	if (!current)
-		atexit(clean_up);
-	current = d;
-	ours = getpid();
 	signal(SIGPIPE, SIG_IGN);
+}
+
+void fsd_prepare_second(struct fsd *d, const struct fsd *first, const char *where)
+{
+	make_dir(d, where);
+	snprintf(d->share, sizeof(d->share), "%s", first->share);
 }
 
 void fsd_start(struct fsd *d, const char *const *options)
@@ -104,9 +128,9 @@ void fsd_start(struct fsd *d, const char *const *options)
 	}
 }
 
-struct front_raw *fsd_connect(const struct fsd *d, unsigned int queues, size_t bytes)
+struct front_raw *fsd_connect_as(const struct fsd *d, const struct front_raw_opts *how)
 {
-	struct front_raw_opts opts = { .front = { .num_queues = queues }, .bytes = bytes };
+	struct front_raw_opts opts = *how;
 	struct front_raw *r = NULL;
 
 	for (int ms = 0; ms < 20000 && !r; ms += 5) {
@@ -118,6 +142,13 @@ struct front_raw *fsd_connect(const struct fsd *d, unsigned int queues, size_t b
 	}
 	REQUIRE(r);
 	return r;
+}
+
+struct front_raw *fsd_connect(const struct fsd *d, unsigned int queues, size_t bytes)
+{
+	const struct front_raw_opts opts = { .front = { .num_queues = queues }, .bytes = bytes };
+
+	return fsd_connect_as(d, &opts);
 }
 
 /* --- what it has --- */

@@ -23,9 +23,12 @@ struct fsd {
 /* Makes d->dir, below where, and the empty share. d is to live until exit. */
 void fsd_prepare(struct fsd *d, const char *where);
 
+/* Another one, of the share of the first, which lives longer. */
+void fsd_prepare_second(struct fsd *d, const struct fsd *first, const char *where);
+
 /*
  * Starts the daemon with --serve-again, unless d->once, and these options, NULL at the end. It ends
- * with us, and at the latest at exit; one at a time.
+ * with us, and at the latest at exit.
  */
 void fsd_start(struct fsd *d, const char *const *options);
 void fsd_stop(struct fsd *d);
@@ -34,6 +37,8 @@ void fsd_end(struct fsd *d);
 
 /* bytes: of one request and its answer; queues: all, with hiprio. No INIT. */
 struct front_raw *fsd_connect(const struct fsd *d, unsigned int queues, size_t bytes);
+/* The same with any front end; its descriptor is set here. */
+struct front_raw *fsd_connect_as(const struct fsd *d, const struct front_raw_opts *opts);
 
 /* Of the process that serves. RSS in KiB. */
 unsigned fsd_fds(const struct fsd *d);
