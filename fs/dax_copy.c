@@ -147,7 +147,7 @@ static void pull(const struct part *a, size_t len, size_t known)
  * One part. valid: how much of it is within the file; known: how much was so at the last time.
  * Behind the end of the file a copy is 0.
  */
-static int merge_part(const struct part *a, size_t valid, size_t known)
+static int merge_part(struct dax *d, const struct part *a, size_t valid, size_t known)
 {
 	const struct dax_file *f = a->p->file;
 	uint64_t foff = a->p->foff + a->off;
@@ -162,8 +162,10 @@ static int merge_part(const struct part *a, size_t valid, size_t known)
 		memcpy(a->copy, a->file, MAX(valid, known));
 		return 0;
 	}
-	if (f->writable && memcmp(a->copy, a->base, MIN(valid, known)))
+	if (f->writable && memcmp(a->copy, a->base, MIN(valid, known))) {
 		ret = push(a, MIN(valid, known));
+		d->write_back_ns = DAX_WRITE_BACK_MIN_NS;
+	}
 	if (!ret && (valid != known || memcmp(a->file, a->base, known)))
 		pull(a, MAX(valid, known), MIN(valid, known));
 	return ret;
@@ -200,7 +202,7 @@ static int merge_piece(struct dax *d, struct dax_piece *p, uint64_t off, uint64_
 			.file = d->buffer,
 		};
 
-		ret = merge_part(&a, below(at, a.len, valid), below(at, a.len, p->valid));
+		ret = merge_part(d, &a, below(at, a.len, valid), below(at, a.len, p->valid));
 	}
 	p->valid = valid;
 	return ret;

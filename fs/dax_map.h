@@ -28,7 +28,7 @@ struct dax_piece {
 	bool copy;	  /* of memory of ours (fs/dax_copy.h), not of the file */
 	bool ahead;	  /* mapped before it was asked for, and not yet asked for */
 	bool written;	  /* the guest may store into it */
-	bool carried;	  /* it is from before a stop of the device */
+	bool hasty;	  /* goes as soon as it is idle */
 	bool listed;	  /* in the list of what is idle */
 	uint32_t owned;	  /* pages that the guest owns */
 	uint64_t charged; /* bytes of dax.copied */

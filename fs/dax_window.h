@@ -15,6 +15,9 @@
 
 #define DAX_BUCKETS 1024u
 
+/* The guest has just stored something: so soon its copies are looked at again. */
+#define DAX_WRITE_BACK_MIN_NS 20000000u
+
 /*
  * Live pieces. QEMU gives up on a device that continues after a stop with more than its 512 memory
  * slots, of which RAM and other devices need some.
@@ -104,11 +107,12 @@ struct dax {
 	/* Need a system call to be gone: for a queue's thread. */
 	struct dax_piece *dead_pieces;
 	struct dax_file *dead_files;
-	bool running;		  /* the front end takes requests */
-	bool carries;		  /* there are pieces from before a stop */
-	bool timed;		  /* dax_attend() is going to be called */
-	uint64_t written_back_ns; /* the last time of all copies */
-	struct shm_req req;	  /* under way, if busy */
+	bool running;			/* the front end takes requests */
+	bool hasty;			/* there may be pieces that are */
+	bool timed;			/* dax_attend() is going to be called */
+	uint64_t written_back_ns;	/* the last time of all copies */
+	_Atomic uint64_t write_back_ns; /* how long until the next */
+	struct shm_req req;		/* under way, if busy */
 	bool busy;
 	struct dax_piece *subject; /* of req; NULL: the probe */
 	enum dax_read_only read_only;
@@ -140,8 +144,8 @@ static inline uint64_t dax_page_down(uint64_t n)
 /* --- dax.c --- */
 
 /*
- * The rest of a SETUPMAPPING whose range, size and direct_end are filled in. 0: done; 1: op was
- * taken over by the control thread; -errno.
+ * The rest of a SETUPMAPPING whose file and range are filled in. 0: done; 1: op was taken over by
+ * the control thread; -errno.
  */
 int dax_setup(struct dax *d, struct dax_op *op);
 
@@ -151,13 +155,54 @@ void dax_clear(struct dax *d, struct dax_op *op);
 /* The guest gives [off, end) of the window back. */
 void dax_give_back(struct dax *d, uint64_t off, uint64_t end);
 
-/* Finds out about read-only mappings, if that is not known yet. */
-void dax_probe(struct dax *d);
+/* The guest has given ranges of i back. If it was removed as well, its space is free soon. */
+void dax_given_up(struct dax *d, const struct inode *i);
 
 /* Looks at the size of the file that op is for. 0 or -errno. */
 int dax_op_size(struct dax_op *op);
 
 void dax_op_free(struct dax *d, struct dax_op *op);
+
+/* --- dax_front.c; under the lock but for the probe --- */
+
+void dax_ops_add(struct dax_ops *l, struct dax_op *op);
+struct dax_op *dax_ops_take(struct dax_ops *l); /* NULL: none */
+
+/* That queue's thread has something to do. */
+void dax_tell(struct dax *d, unsigned queue);
+
+/* Requests to the front end. 1: under way; -errno. A piece that cannot be mapped is gone. */
+int dax_piece_map(struct dax *d, struct dax_piece *p);
+int dax_piece_unmap(struct dax *d, struct dax_piece *p);
+
+/* Finds out about read-only mappings, if that is not known yet. */
+void dax_probe(struct dax *d);
+
+/* --- dax_setup.c --- */
+
+/* The next request of a SETUPMAPPING. 1: under way; 0: nothing is missing; -errno. */
+int dax_setup_step(struct dax *d, struct dax_op *op);
+
+/* Does the window show the range already, and is nobody about to change that? */
+bool dax_covered(const struct dax *d, const struct dax_op *op);
+
+/* Everything is in place: the guest owns it. */
+void dax_take(struct dax *d, struct dax_op *op);
+
+/* --- dax_piece.c --- */
+
+/* Bytes of the file that [off, op->end) of the window shows. */
+uint64_t dax_file_bytes(const struct dax_op *op, uint64_t off);
+
+/* A piece for the begin of [off, end) at least, not mapped yet. NULL: no memory. */
+struct dax_piece *dax_piece_new(struct dax *d, const struct dax_op *op, uint64_t off, uint64_t end);
+
+/* It is not mapped any more. A queue's thread frees it: dax_copies_lock(). */
+void dax_piece_gone(struct dax *d, struct dax_piece *p);
+
+/* The guest owns [off, end), or does not any more. */
+void dax_own(struct dax *d, uint64_t off, uint64_t end);
+void dax_disown(struct dax *d, uint64_t off, uint64_t end);
 
 /* --- dax_file.c --- */
 

@@ -110,6 +110,7 @@ int op_removemapping(struct fs_req *rq)
 		memcpy(&one, entries + i * sizeof(one), sizeof(one));
 		dax_give_back(d, one.moffset, one.moffset + one.len);
 	}
+	dax_given_up(d, rq->inode);
 	return ret;
 }
 

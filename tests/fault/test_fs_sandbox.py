@@ -12,9 +12,10 @@ from vdaxtest import (SANITIZED, Skip, mount, need_root, private_mounts, run, wa
 
 NOBODY = 65534
 CAPS = {'chown': 0, 'dac_override': 1, 'dac_read_search': 2, 'fowner': 3, 'fsetid': 4, 'setgid': 6,
-        'setuid': 7, 'sys_admin': 21, 'mknod': 27, 'setfcap': 31}
+        'setuid': 7, 'sys_admin': 21, 'mknod': 27, 'lease': 28,
+        'setfcap': 31}
 KEPT = ['chown', 'dac_override', 'dac_read_search', 'fowner', 'fsetid', 'setgid', 'setuid', 'mknod',
-        'setfcap']
+        'lease', 'setfcap']
 
 
 def mask(names):

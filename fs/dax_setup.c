@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a SETUPMAPPING needs, one request to the front end at a time. Before each it looks at the
+ * map anew and does what is next: unmap a piece that is in its way, make room, map a piece that is
+ * missing. So there is nothing to remember if the device stops in between. All under the lock.
+ */
+#include <errno.h>
+
+#include "base/macros.h"
+#include "fs/dax_window.h"
+#include "host/log.h"
+
+/*
+ * May p stay, as a part of what is asked for? A copy that nobody uses may not where the file itself
+ * can be mapped by now.
+ */
+static bool fits(const struct dax_op *op, const struct dax_piece *p)
+{
+	return p->state == PIECE_LIVE && p->file == op->file &&
+	       p->foff - p->off == op->foff - op->off &&
+	       (p->owned || p->copy == (p->foff >= op->direct_end));
+}
+
+/* Of the range, the first piece that must go; NULL if there is none. */
+static struct dax_piece *in_the_way(const struct dax *d, const struct dax_op *op)
+{
+	struct dax_piece *p = dax_map_first(&d->map, op->off, op->end);
+
+	while (p && fits(op, p))
+		p = dax_map_first(&d->map, p->off + p->len, op->end);
+	return p;
+}
+
+/* The first byte of the range that no piece has, or its end. */
+static uint64_t first_hole(const struct dax *d, const struct dax_op *op)
+{
+	uint64_t at = op->off;
+
+	while (at < op->end) {
+		const struct dax_piece *p = dax_map_first(&d->map, at, op->end);
+
+		if (!p || p->off > at)
+			return at;
+		at = p->off + p->len;
+	}
+	return op->end;
+}
+
+static bool overlaps(const struct dax_op *op, const struct dax_piece *p)
+{
+	return p->off < op->end && op->off < p->off + p->len;
+}
+
+/* The piece that is idle for longest, or the copy, and that op does not want for itself. */
+static struct dax_piece *spare(const struct dax *d, const struct dax_op *op, bool charged)
+{
+	struct dax_piece *p = d->map.oldest;
+
+	while (p && (overlaps(op, p) || (charged && !p->charged)))
+		p = p->newer;
+	return p;
+}
+
+/* Takes away what the guest owns of p, which it has just asked to replace. */
+static int replace(struct dax *d, const struct dax_op *op, struct dax_piece *p)
+{
+	uint64_t off = MAX(op->off, p->off), end = MIN(op->end, p->off + p->len);
+
+	if (p->owned > dax_map_count(&d->map, off, end))
+		return -EBUSY; /* the rest of it stays in use: see above, The rule */
+	dax_disown(d, off, end);
+	return dax_piece_unmap(d, p);
+}
+
+/* Room for one piece more, and for its memory if it is a copy. 0, 1: under way, or -errno. */
+static int make_room(struct dax *d, const struct dax_op *op, uint64_t hole)
+{
+	bool memory = op->file->by_copy &&
+		      d->copied + dax_file_bytes(op, hole) > d->fs->cfg->dax_copies;
+	struct dax_piece *p;
+
+	if (d->map.n < d->max_maps && !memory)
+		return 0;
+	p = spare(d, op, memory);
+	if (p)
+		return dax_piece_unmap(d, p);
+	log_guest(d->fs->name,
+		  memory ? "the guest maps more of files that can only be copied than --dax-copies"
+			 : "the guest has as many mappings as there can be");
+	return -EIO;
+}
+
+/* The next request of a SETUPMAPPING. 1: under way; 0: nothing is missing; -errno. */
+int dax_setup_step(struct dax *d, struct dax_op *op)
+{
+	struct dax_piece *p = in_the_way(d, op);
+	uint64_t hole;
+	int ret;
+
+	if (p)
+		return replace(d, op, p);
+	hole = first_hole(d, op);
+	if (hole == op->end)
+		return 0;
+	ret = make_room(d, op, hole);
+	if (ret)
+		return ret;
+	p = dax_piece_new(d, op, hole, dax_map_hole_end(&d->map, hole, op->end));
+	op->mapped = true;
+	return p ? dax_piece_map(d, p) : -ENOMEM;
+}
+
+/* What comes behind op, if op came behind what came before. */
+static void look_ahead(struct dax *d, const struct dax_op *op)
+{
+	struct dax_ahead *a = &d->ahead;
+	uint64_t len = op->end - op->off;
+
+	a->due = a->file == op->file && a->off == op->off && a->foff == op->foff && a->len == len &&
+		 op->foff + 2 * len <= op->direct_end && op->end + len <= d->size;
+	if (a->file != op->file) {
+		if (a->file)
+			dax_file_put(d, a->file);
+		a->file = op->file;
+		a->file->refs++;
+	}
+	a->off = op->end;
+	a->foff = op->foff + len;
+	a->len = len;
+}
+
+/* Everything is in place: the guest owns it. */
+void dax_take(struct dax *d, struct dax_op *op)
+{
+	dax_own(d, op->off, op->end);
+	op->file->wanted--;
+	d->n.hits += !op->mapped;
+	look_ahead(d, op);
+}
+
+/* Is the range covered already, by what nobody is about to change? */
+bool dax_covered(const struct dax *d, const struct dax_op *op)
+{
+	for (const struct dax_op *o = d->todo.first; o; o = o->next)
+		if (o->off < op->end && op->off < o->end)
+			return false;
+	return !in_the_way(d, op) && first_hole(d, op) == op->end;
+}
