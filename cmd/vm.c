@@ -94,6 +94,18 @@ static int usage_error(const char *what)
 	return EXIT_USAGE;
 }
 
+static int check_window(const struct vm_cfg *cfg)
+{
+	uint64_t most = vm_window_most(cfg->share.n);
+
+	if (cfg->dax <= most && cfg->dax % FS_DAX_RANGE == 0)
+		return EXIT_OK;
+	fprintf(stderr,
+		"vdax vm: --dax wants a multiple of 2M up to %" PRIu64 "M%s; see: vdax vm --help\n",
+		most >> 20, cfg->share.n > 1 ? " for each of so many directories" : "");
+	return EXIT_USAGE;
+}
+
 static int check_config(const struct vm_cfg *cfg, bool command)
 {
 	if (cfg->accel && strcmp(cfg->accel, "kvm") && strcmp(cfg->accel, "tcg"))
@@ -106,9 +118,8 @@ static int check_config(const struct vm_cfg *cfg, bool command)
 		return usage_error("too many images and directories for one VM");
 	if (cfg->dax && !cfg->share.n)
 		return usage_error("--dax goes with --share; images have it anyway");
-	if (cfg->dax && cfg->dax != UINT64_MAX &&
-	    (cfg->dax > FS_DAX_WINDOW_MAX || cfg->dax % FS_DAX_RANGE))
-		return usage_error("--dax wants a multiple of 2M up to 64G");
+	if (cfg->dax && cfg->dax != UINT64_MAX && check_window(cfg))
+		return EXIT_USAGE;
 	if (cfg->log && !command)
 		return usage_error("--log goes with a COMMAND; the console shows it otherwise");
 	if (!command && !cfg->root && !cfg->dry_run && !isatty(STDIN_FILENO))

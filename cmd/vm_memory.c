@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/align.h"
+#include "base/macros.h"
 #include "fs/config.h"
 #include "host/fd.h"
 #include "host/log.h"
@@ -18,6 +19,8 @@
 #define GUEST_STEP  MIB(64)
 #define QEMU_ITSELF MIB(128)
 #define WINDOW_MOST GIB(8)
+/* Of all windows; the rest of QEMU's 512 is for RAM and images. A range takes two at most. */
+#define MAPPINGS_MOST 480u
 
 /* Linux keeps 64 bytes (struct page) for each page of 4096 bytes of an image or a window. */
 #define PAGE_STRUCTS 64u
@@ -35,13 +38,18 @@ uint64_t vm_memory_default(uint64_t image_bytes)
 	return align_up(vm_memory_least(image_bytes) + GUEST_ROOM, GUEST_STEP);
 }
 
+uint64_t vm_window_most(unsigned n)
+{
+	return n == 1 ? FS_DAX_WINDOW_MAX : MAPPINGS_MOST / (2 * n) * (uint64_t)FS_DAX_RANGE;
+}
+
 uint64_t vm_window_default(uint64_t memory, unsigned n)
 {
 	uint64_t window = FS_DAX_RANGE;
 
 	while (window < WINDOW_MOST && window * 2 <= memory * 4 / n)
 		window *= 2;
-	return window;
+	return MIN(window, vm_window_most(n));
 }
 
 uint64_t meminfo_value(const char *meminfo, const char *key)

@@ -13,8 +13,15 @@ uint64_t vm_memory_least(uint64_t image_bytes);
 uint64_t vm_memory_default(uint64_t image_bytes);
 
 /*
+ * The largest that each of n DAX windows can be. QEMU 11.1.3 ends at 512 mappings in a VM. One
+ * window keeps below that by itself, several do so together only if they have no room for more.
+ */
+uint64_t vm_window_most(unsigned n);
+
+/*
  * The size of each of n DAX windows if nobody says one: in all at most four times the guest's
- * memory (of which their pages' account then takes 1/16 at most), each a power of two up to 8 GiB.
+ * memory (of which their pages' account then takes 1/16 at most), each a power of two up to 8 GiB,
+ * unless the most is less.
  */
 uint64_t vm_window_default(uint64_t memory, unsigned n);
 

@@ -37,10 +37,15 @@
 enum { STREAM_OUT, STREAM_ERR, STREAM_QEMU, N_STREAMS };
 
 /*
- * QEMU says this each time when a daemon refuses to see a mapping of another device. It has
- * to: docs/design.md. Nothing is wrong.
+ * QEMU says this each time when a daemon refuses to see a mapping of a device, or when there are
+ * more of them than daemons without memory slots can be told. Nothing is wrong: docs/design.md.
  */
-#define QEMU_NOISE "vhost_set_mem_table failed: Input/output error (5)"
+static const char *const qemu_noise[] = {
+	"vhost_set_mem_table failed: Input/output error (5)",
+	"vhost_set_mem_table failed: No buffer space available (105)",
+	"Failed preparing vhost-user memory table msg",
+	NULL,
+};
 
 /* What QEMU changes of stdin and stdout while they are the console. */
 struct terminal {
@@ -264,7 +269,7 @@ static int open_streams(struct vm *vm, int *ends, char (*names)[32])
 				  &ends[i]);
 		snprintf(names[i], sizeof(names[i]), "/dev/fd/%d", ends[i]);
 	}
-	vm->streams[STREAM_QEMU].drop = QEMU_NOISE;
+	vm->streams[STREAM_QEMU].drop = qemu_noise;
 	m->out = names[STREAM_OUT];
 	m->err = names[STREAM_ERR];
 	return ret;

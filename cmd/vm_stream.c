@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,6 +27,14 @@ struct pollfd stream_pollfd(const struct stream *s)
 	return (struct pollfd){ .fd = s->to, .events = POLLOUT };
 }
 
+static bool is_dropped(const struct stream *s, const char *line, size_t len)
+{
+	for (const char *const *d = s->drop; *d; d++)
+		if (memmem(line, len, *d, strlen(*d)))
+			return true;
+	return false;
+}
+
 /* Of the n bytes in buf, keeps the lines to write and holds back what is not a line yet. */
 static void take_lines(struct stream *s, size_t n)
 {
@@ -34,7 +43,7 @@ static void take_lines(struct stream *s, size_t n)
 
 	while ((newline = memchr(s->buf + at, '\n', n - at))) {
 		line = (size_t)(newline + 1 - (s->buf + at));
-		if (!memmem(s->buf + at, line, s->drop, strlen(s->drop))) {
+		if (!is_dropped(s, s->buf + at, line)) {
 			memmove(s->buf + s->end, s->buf + at, line);
 			s->end += line;
 		}

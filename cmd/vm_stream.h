@@ -10,7 +10,8 @@
 struct stream {
 	int from; /* our end of the pipe; -1 once it has ended */
 	int to;
-	const char *drop;   /* lines that have this text are dropped; NULL: bytes are bytes */
+	const char *const
+		*drop;	    /* lines with one of these are dropped, NULL ends; or NULL: bytes */
 	size_t start, end;  /* in buf: what is to be written */
 	size_t held;	    /* bytes after it: the beginning of a line */
 	char buf[PIPE_BUF]; /* as much as a pipe takes at once if poll() says so */

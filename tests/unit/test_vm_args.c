@@ -80,8 +80,8 @@ static void test_window(void)
 	} cases[] = {
 		{ MIB(512), GIB(2), 1 },   { MIB(576), GIB(2), 1 },   { MIB(1023), GIB(2), 1 },
 		{ GIB(1), GIB(4), 1 },	   { GIB(2), GIB(8), 1 },     { GIB(64), GIB(8), 1 },
-		{ MIB(512), GIB(1), 2 },   { MIB(512), MIB(512), 3 }, { GIB(64), GIB(8), 28 },
-		{ MIB(257), MIB(32), 28 },
+		{ MIB(512), MIB(240), 2 }, { MIB(512), MIB(160), 3 }, { GIB(64), MIB(16), 28 },
+		{ MIB(100), MIB(16), 20 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -90,7 +90,12 @@ static void test_window(void)
 		CHECK_EQ("window", window, cases[i].want);
 		CHECK_NAMED("1/16 of the memory for all",
 			    window * cases[i].n / 64 <= cases[i].memory / 16);
+		CHECK_NAMED("two mappings for each 2 MiB",
+			    cases[i].n == 1 || window / MIB(1) * cases[i].n <= 480);
+		CHECK_NAMED("whole ranges", is_aligned(window, MIB(2)));
 	}
+	CHECK_EQ("alone", vm_window_most(1), GIB(64));
+	CHECK_EQ("two", vm_window_most(2), MIB(240));
 }
 
 /* What fn prints, in a static buffer. */
