@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "base/macros.h"
+#include "fs/dax.h"
 #include "fs/dispatch.h"
 #include "fs/fs.h"
 #include "fs/req.h"
@@ -195,6 +196,56 @@ static void report_tables(struct fs *fs, struct lines *l)
 		lines_add(l, "open_fds %" PRIu64, open_fds);
 }
 
+/* In the order of the structure. */
+static const struct {
+	const char *key;
+	size_t offset;
+} window_keys[] = {
+#define NUMBER(member)                                      \
+	{                                                   \
+#member, offsetof(struct dax_stats, member) \
+	}
+	{ "bytes", offsetof(struct dax_stats, window) },
+	NUMBER(cell),
+	NUMBER(setups),
+	NUMBER(removals),
+	NUMBER(hits),
+	NUMBER(maps),
+	NUMBER(unmaps),
+	NUMBER(refused),
+	NUMBER(ahead),
+	NUMBER(ahead_hits),
+	NUMBER(mappings),
+	NUMBER(owned_mappings),
+	NUMBER(owned),
+	NUMBER(copies),
+	NUMBER(files),
+	NUMBER(granted_files),
+	NUMBER(granted),
+#undef NUMBER
+};
+_Static_assert(ARRAY_SIZE(window_keys) == offsetof(struct dax_stats, cells) / sizeof(uint64_t),
+	       "all of them");
+
+static void report_window(struct fs *fs, struct lines *l)
+{
+	struct dax_stats s = { 0 };
+
+	if (!fs->cfg->dax_window)
+		return;
+	dax_stats(fs, &s);
+	if (!s.window) /* asked for, and not to be had */
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(window_keys); i++) {
+		uint64_t value;
+
+		memcpy(&value, (const char *)&s + window_keys[i].offset, sizeof(value));
+		lines_add(l, "window.%s %" PRIu64, window_keys[i].key, value);
+	}
+	if (*s.cells)
+		lines_add(l, "window.cells %s", s.cells);
+}
+
 void fs_report(struct fs *fs, struct lines *l)
 {
 	uint64_t until = clock_ns() + WATCH_NS;
@@ -202,6 +253,7 @@ void fs_report(struct fs *fs, struct lines *l)
 	for (unsigned q = 0; q < fs->ops.num_queues; q++)
 		stats_watch(&fs->queues[q]->stats, until);
 	report_tables(fs, l);
+	report_window(fs, l);
 	report_queues(fs, l);
 	report_ops(fs, l);
 }

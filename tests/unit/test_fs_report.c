@@ -9,6 +9,8 @@
 
 #include "base/macros.h"
 #include "cmd/control.h"
+#include "cmd/stat_window.h"
+#include "fs/dax.h"
 #include "fs/dispatch.h"
 #include "fs/fs.h"
 #include "fs/report.h"
@@ -46,6 +48,17 @@ const char *fs_op_name(uint32_t opcode)
 		snprintf(long_name[opcode], sizeof(long_name[0]), "AS_LONG_AS_ANY_NAME_%u", opcode);
 		return long_name[opcode];
 	}
+}
+
+/* The window is fs/dax.c's, which is not here either. */
+static struct dax_stats window;
+static unsigned window_asked;
+
+void dax_stats(struct fs *fs, struct dax_stats *out)
+{
+	(void)fs;
+	window_asked++;
+	*out = window;
 }
 
 static char text[CONTROL_ANSWER_MAX];
@@ -103,7 +116,7 @@ static void ask(struct world *w, size_t len)
 /* What follows "key " in a line of its own, up to the end of that line; or NULL. */
 static const char *value_of(const char *key)
 {
-	static char value[4096];
+	static char value[DAX_CELLS_MAX + 64];
 	size_t len = strlen(key);
 
 	for (const char *p = text; *p; p = strchr(p, '\n') + 1)
@@ -269,6 +282,81 @@ static void test_bounds(void)
 	free_world(w);
 }
 
+/* As large as it can be: each number is another one, each cell too. */
+static void fill_window(uint64_t first)
+{
+	uint64_t *n = &window.window;
+
+	for (size_t i = 0; i < offsetof(struct dax_stats, cells) / sizeof(*n); i++)
+		n[i] = first + i;
+	for (size_t i = 0; i < DAX_CELLS_MAX; i++)
+		window.cells[i] = ".carwp"[i % 6];
+	window.cells[DAX_CELLS_MAX] = '\0';
+}
+
+static void test_window(void)
+{
+	struct world *w = new_world();
+
+	fill_window(1000);
+	ask(w, sizeof(text) - 1);
+	CHECK_NAMED("none", !strstr(text, "window") && !window_asked);
+	w->cfg.dax_window = 4096;
+	ask(w, sizeof(text) - 1);
+	CHECK_EQ("bytes", number("window.bytes"), window.window);
+	CHECK_EQ("cell", number("window.cell"), window.cell);
+	CHECK_EQ("setups", number("window.setups"), window.setups);
+	CHECK_EQ("removals", number("window.removals"), window.removals);
+	CHECK_EQ("hits", number("window.hits"), window.hits);
+	CHECK_EQ("maps", number("window.maps"), window.maps);
+	CHECK_EQ("unmaps", number("window.unmaps"), window.unmaps);
+	CHECK_EQ("refused", number("window.refused"), window.refused);
+	CHECK_EQ("ahead", number("window.ahead"), window.ahead);
+	CHECK_EQ("ahead, used", number("window.ahead_hits"), window.ahead_hits);
+	CHECK_EQ("mappings", number("window.mappings"), window.mappings);
+	CHECK_EQ("owned mappings", number("window.owned_mappings"), window.owned_mappings);
+	CHECK_EQ("owned", number("window.owned"), window.owned);
+	CHECK_EQ("copies", number("window.copies"), window.copies);
+	CHECK_EQ("files", number("window.files"), window.files);
+	CHECK_EQ("granted files", number("window.granted_files"), window.granted_files);
+	CHECK_EQ("granted", number("window.granted"), window.granted);
+	CHECK_NAMED("cells", !strcmp(value_of("window.cells"), window.cells));
+	window.window = 0;
+	ask(w, sizeof(text) - 1);
+	CHECK_NAMED("refused", !strstr(text, "window"));
+	free_world(w);
+}
+
+/* What the daemon tells is what vdax stat knows: nothing is left out on either side. */
+static void test_window_is_read(void)
+{
+	struct world *w = new_world();
+	struct stat_answer *a = calloc(1, sizeof(*a));
+	struct stat_window got;
+	uint64_t sum = 0, want = 0;
+
+	REQUIRE(a);
+	fill_window(1ull << 50);
+	w->cfg.dax_window = 4096;
+	ask(w, sizeof(text) - 1);
+	CHECK_EQ("parsed", stat_answer_parse(a, strdup(text)), 0);
+	CHECK_NAMED("a window", stat_window_of(&got, a));
+	for (unsigned i = 0; i < STAT_WINDOW_NUMBERS; i++) {
+		sum += got.n[i];
+		want += (1ull << 50) + i;
+	}
+	CHECK_EQ("all numbers", sum, want);
+	CHECK_EQ("bytes", got.n[STAT_WINDOW_BYTES], window.window);
+	CHECK_EQ("granted", got.n[STAT_WINDOW_GRANTED], window.granted);
+	CHECK_EQ("all cells", got.n_cells, DAX_CELLS_MAX);
+	CHECK_NAMED("the same", !strcmp(got.cells, window.cells));
+	for (size_t i = 0; i < 6; i++)
+		CHECK_NAMED("a letter it knows", stat_cell_of(window.cells[i]) == i);
+	stat_answer_free(a);
+	free(a);
+	free_world(w);
+}
+
 /* The largest answer there can be fits into what cmd/control.c has room for. */
 static void test_largest(void)
 {
@@ -283,8 +371,11 @@ static void test_largest(void)
 		for (unsigned b = 0; b < STATS_BUCKETS; b++)
 			s->latency->n[op][b] = UINT64_MAX / STATS_OPCODES;
 	}
+	fill_window(UINT64_MAX - 100);
+	w->cfg.dax_window = 4096;
 	ask(w, CONTROL_ANSWER_MAX - 1024);
 	CHECK_NAMED("to its end", value_of("latency.OTHER"));
+	CHECK_NAMED("with the picture", value_of("window.cells"));
 	for (size_t len = 0; len < 4096; len += 11) { /* without room: whole lines */
 		ask(w, len);
 		CHECK_NAMED("a line's end", !*text || text[strlen(text) - 1] == '\n');
@@ -298,6 +389,8 @@ int main(void)
 	test_open_fds();
 	test_watching();
 	test_bounds();
+	test_window();
+	test_window_is_read();
 	test_largest();
 	return check_done();
 }
