@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The DAX window: requests on their way. The books are in dax_ranges.c.
+ * The DAX window: what is asked. The books are in dax_ranges.c, requests to the device in
+ *dax_call.c.
  *
  * A request of the embedder (struct vdax_dax_rq) is a question that is asked again and again: can
  * it be settled now? If not, something is under way that will change the answer: a request to the
@@ -20,14 +21,13 @@
 #include "base/align.h"
 #include "base/macros.h"
 #include "base/range.h"
+#include "guest/dax_call.h"
 #include "guest/dax_ranges.h"
 #include "vdax/errno.h"
 #include "wire/virtio_fs.h"
 
 /* A reader is sequential if it has used the range before this one so few changes ago. */
 #define RECENT 16u
-
-enum { OP_SETUP, OP_UPGRADE, OP_REMOVE };
 
 static void op_done(struct vdax_fs_rq *rq, int ret);
 
@@ -104,159 +104,6 @@ int vdax_dax_reset(struct vdax_dax *d)
 	return ret;
 }
 
-/* --- Requests to the device --- */
-
-static struct vdax_dax_op *get_op(struct vdax_dax *d, unsigned int kind, struct vdax_dax_rq *waiter)
-{
-	struct vdax_dax_op *op = d->free_ops;
-
-	if (!op)
-		return NULL;
-	d->free_ops = op->next;
-	d->num_free_ops--;
-	op->kind = (uint8_t)kind;
-	op->waiter = waiter;
-	op->n = 0;
-	return op;
-}
-
-static void put_op(struct vdax_dax *d, struct vdax_dax_op *op)
-{
-	op->next = d->free_ops;
-	d->free_ops = op;
-	d->num_free_ops++;
-}
-
-/* It is sent: its waiter is not asked before it ends. */
-static void started(struct vdax_dax *d, struct vdax_dax_op *op)
-{
-	d->under_way++;
-	if (op->kind == OP_REMOVE)
-		d->removing++;
-	if (op->waiter)
-		op->waiter->under_way++;
-}
-
-/* SETUPMAPPING. Takes op, in every case. 0 or an error. */
-static int send_setup(struct vdax_dax *d, struct vdax_dax_op *op, const struct vdax_dax_range *r,
-		      bool write)
-{
-	const uint64_t flags = FUSE_SETUPMAPPING_FLAG_READ |
-			       (write ? FUSE_SETUPMAPPING_FLAG_WRITE : 0);
-	int ret;
-
-	op->range[op->n++] = vdax_book_index(&d->book, r);
-	op->write = write;
-	ret = vdax_fs_setupmapping(d->opts.queue, &op->rq, &d->window, r->nodeid, UINT64_MAX,
-				   r->file_off, vdax_book_bytes(&d->book, r->order), flags,
-				   vdax_book_offset(&d->book, r));
-	if (ret)
-		put_op(d, op);
-	else
-		started(d, op);
-	return ret;
-}
-
-static int send_new(struct vdax_dax *d, struct vdax_dax_range *r, bool write, bool again,
-		    struct vdax_dax_rq *waiter)
-{
-	int ret = send_setup(d, get_op(d, OP_SETUP, waiter), r, write);
-
-	if (ret) {
-		vdax_book_free(&d->book, r, false);
-		return ret;
-	}
-	d->stats.maps++;
-	d->stats.again += again;
-	return 0;
-}
-
-static int send_upgrade(struct vdax_dax *d, struct vdax_dax_range *r, struct vdax_dax_rq *waiter)
-{
-	int ret = send_setup(d, get_op(d, OP_UPGRADE, waiter), r, true);
-
-	if (ret)
-		return ret;
-	vdax_book_pin(&d->book, r);
-	r->upgrading = true;
-	d->stats.upgrades++;
-	return 0;
-}
-
-/* One more range for a REMOVEMAPPING that has room. */
-static void add_removal(struct vdax_dax *d, struct vdax_dax_op *op, struct vdax_dax_range *r)
-{
-	vdax_book_remove(&d->book, r);
-	op->range[op->n++] = vdax_book_index(&d->book, r);
-}
-
-/*
- * REMOVEMAPPING. Takes op, in every case. 0 or an error, then nothing has changed. Only places in
- * the window say what is meant; the node is one of those that are mapped there.
- */
-static int send_removal(struct vdax_dax *d, struct vdax_dax_op *op)
-{
-	struct fuse_removemapping_one list[VDAX_FS_LIST_MAX];
-	const struct vdax_dax_range *r;
-	int ret;
-
-	for (unsigned int i = 0; i < op->n; i++) {
-		r = &d->book.r[op->range[i]];
-		list[i].moffset = vdax_book_offset(&d->book, r);
-		list[i].len = vdax_book_bytes(&d->book, r->order);
-	}
-	ret = vdax_fs_removemapping(d->opts.queue, &op->rq, &d->window,
-				    d->book.r[op->range[0]].nodeid, list, op->n);
-	if (ret) {
-		while (op->n)
-			vdax_book_keep(&d->book, &d->book.r[op->range[--op->n]]);
-		put_op(d, op);
-		return ret;
-	}
-	started(d, op);
-	d->stats.removals++;
-	d->stats.removed += op->n;
-	return 0;
-}
-
-/* --- Making room --- */
-
-/* How many ranges go at once: no large part of a small window. */
-static unsigned int batch_of(const struct vdax_dax *d, unsigned int order)
-{
-	const uint32_t eighth = (d->book.n >> order) / 8;
-
-	return MAX(1u, MIN(eighth, d->opts.batch));
-}
-
-/* For a range of order, and some more. 1: something is sent; 0: there is nothing to give up. */
-static int reclaim(struct vdax_dax *d, unsigned int order)
-{
-	struct vdax_dax_op *op = get_op(d, OP_REMOVE, NULL);
-	struct vdax_dax_book *b = &d->book;
-	uint32_t first, n;
-	int ret;
-
-	for (unsigned int k = batch_of(d, order);
-	     k && op->n < VDAX_FS_LIST_MAX && vdax_book_victim(b, order, &first, &n); k--) {
-		for (uint32_t i = first; i - first < n && op->n < VDAX_FS_LIST_MAX;
-		     i += (uint32_t)1 << b->r[i].order) {
-			if (b->r[i].state == VDAX_DAX_READY)
-				add_removal(d, op, &b->r[i]);
-		}
-	}
-	if (!op->n) {
-		put_op(d, op);
-		return 0;
-	}
-	n = op->n;
-	ret = send_removal(d, op);
-	if (ret)
-		return ret;
-	d->stats.reclaimed += n;
-	return 1;
-}
-
 /* --- What is asked: 1 if it is settled well, 0 if it has to wait, or an error --- */
 
 /* Wait for better times if something will end. */
@@ -288,10 +135,10 @@ static int map_new(struct vdax_dax *d, struct vdax_dax_rq *rq)
 		int ret;
 
 		if (r)
-			return unless_full(d, send_new(d, r, rq->write, again, rq));
+			return unless_full(d, vdax_dax_send_new(d, r, rq->write, again, rq));
 		if (d->removing)
 			return 0;
-		ret = reclaim(d, order);
+		ret = vdax_dax_reclaim(d, order);
 		if (ret)
 			return ret > 0 ? 0 : unless_full(d, ret);
 		if (!order) {
@@ -319,11 +166,11 @@ static void map_ahead(struct vdax_dax *d, const struct vdax_dax_range *r, uint64
 		next = vdax_book_take(&d->book, r->order, r->nodeid, off, &again);
 		if (!next) {
 			if (!d->removing)
-				reclaim(d, r->order);
+				vdax_dax_reclaim(d, r->order);
 			return;
 		}
 		next->ahead = true;
-		if (send_new(d, next, write, again, NULL))
+		if (vdax_dax_send_new(d, next, write, again, NULL))
 			return;
 		d->stats.ahead++;
 	}
@@ -382,7 +229,7 @@ static int ask_map(struct vdax_dax *d, struct vdax_dax_rq *rq)
 	}
 	if (r->upgrading || !d->free_ops)
 		return 0;
-	return unless_full(d, send_upgrade(d, r, rq));
+	return unless_full(d, vdax_dax_send_upgrade(d, r, rq));
 }
 
 /* Adds what is mapped of the file to op. False if something else has to end first. */
@@ -393,7 +240,7 @@ static bool add_file(struct vdax_dax *d, struct vdax_dax_op *op, uint64_t nodeid
 
 	while (op->n < VDAX_FS_LIST_MAX && (r = vdax_book_of_file(&d->book, nodeid, r))) {
 		if (r->state == VDAX_DAX_READY && !r->pins)
-			add_removal(d, op, r);
+			vdax_dax_add_removal(d, op, r);
 		else if (r->state == VDAX_DAX_READY && !r->upgrading)
 			*pinned = true;
 		else
@@ -409,15 +256,15 @@ static int ask_forget(struct vdax_dax *d, struct vdax_dax_rq *rq)
 	int ret = 0;
 
 	while (!ret && d->free_ops) {
-		struct vdax_dax_op *op = get_op(d, OP_REMOVE, rq);
+		struct vdax_dax_op *op = vdax_dax_get_op(d, VDAX_DAX_OP_REMOVE, rq);
 
 		all = add_file(d, op, rq->nodeid, &pinned);
 		if (!op->n) {
-			put_op(d, op);
+			vdax_dax_put_op(d, op);
 			break;
 		}
 		all = false; /* it has to end first */
-		ret = send_removal(d, op);
+		ret = vdax_dax_send_removal(d, op);
 	}
 	if (ret && unless_full(d, ret))
 		rq->ret = ret;
@@ -497,9 +344,10 @@ static void end_removal(struct vdax_dax *d, struct vdax_dax_op *op, int ret)
 		op->waiter->ret = ret;
 }
 
-static void (*const end[])(struct vdax_dax *, struct vdax_dax_op *, int) = {
-	[OP_SETUP] = end_setup, [OP_UPGRADE] = end_upgrade, [OP_REMOVE] = end_removal
-};
+static void (*const end[])(struct vdax_dax *, struct vdax_dax_op *,
+			   int) = { [VDAX_DAX_OP_SETUP] = end_setup,
+				    [VDAX_DAX_OP_UPGRADE] = end_upgrade,
+				    [VDAX_DAX_OP_REMOVE] = end_removal };
 
 /* Ask for all that wait; what is settled goes over to ended. Both in the order they came. */
 static void ask_all(struct vdax_dax *d)
@@ -534,7 +382,7 @@ static void op_done(struct vdax_fs_rq *rq, int ret)
 	if (op->waiter)
 		op->waiter->under_way--;
 	end[op->kind](d, op, ret);
-	put_op(d, op);
+	vdax_dax_put_op(d, op);
 	ask_all(d);
 	while ((ended = d->ended)) { /* a callback may end others */
 		d->ended = ended->next;

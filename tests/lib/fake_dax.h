@@ -99,8 +99,6 @@ static inline void check_setup(const struct pending *p)
 
 static inline void check_removal(const struct pending *p)
 {
-	bool node = false;
-
 	for (uint32_t i = 0; i < p->n; i++) {
 		const uint64_t first = p->list[i].moffset / PAGE, n = p->list[i].len / PAGE;
 
@@ -108,10 +106,9 @@ static inline void check_removal(const struct pending *p)
 		for (uint64_t k = first; k < first + n; k++) {
 			CHECK_NAMED("removes what is not there", pages[k].mapped && !pages[k].lost);
 			CHECK_NAMED("removes what is pinned", !pages[k].pins);
-			node = node || pages[k].node == p->nodeid;
+			CHECK_NAMED("the node of a removal", pages[k].node == p->nodeid);
 		}
 	}
-	CHECK_NAMED("the node of a removal", node);
 }
 
 /* Takes all requests that are there into pending. */

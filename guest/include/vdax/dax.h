@@ -148,7 +148,7 @@ struct vdax_dax_opts {
 	unsigned int num_ops;	 /* 2 or more */
 
 	unsigned int ahead; /* ranges to map ahead of a sequential reader; 0: none */
-	unsigned int batch; /* ranges to reclaim with one request; 0: VDAX_DAX_BATCH */
+	unsigned int batch; /* ranges to reclaim together; 0: VDAX_DAX_BATCH */
 
 	/*
 	 * Use the window also on a platform where it is not RAM-like: vdax_dax_read() and
