@@ -313,7 +313,7 @@ static void test_writers(void)
 	close(fd);
 	CHECK_NAMED("in the guest", !granted(&g, "written"));
 	CHECK_EQ("RELEASE", dax_release(&g, node, fh), 0);
-	fh = fsd_open(g.r, 1, FUSE_OPEN, node, O_RDONLY);
+	CHECK_NAMED("OPEN", fsd_open(g.r, 1, FUSE_OPEN, node, O_RDONLY));
 	CHECK_NAMED("only to read", granted(&g, "written"));
 	dax_close(&g);
 }
