@@ -402,7 +402,7 @@ void dax_fini(struct fs *fs)
 
 	if (!d)
 		return;
-	dax_reset(fs);
+	dax_drop(d, true);
 	dax_copies_fini(d);
 	dax_grants_fini(d);
 	dax_map_fini(&d->map);

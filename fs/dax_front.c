@@ -391,12 +391,16 @@ uint64_t dax_attend(void *dev)
 	return due;
 }
 
-/* Under the lock: no piece is mapped any more, nobody waits for anything. */
-static void forget_pieces(struct dax *d)
+/*
+ * Under the lock: no piece is mapped any more, nobody waits for anything. A request that was under
+ * way may still be read, though, after the next start: what is in doubt remains so.
+ */
+static void forget_pieces(struct dax *d, bool all)
 {
 	dax_disown(d, 0, d->size);
-	while (d->map.n)
-		dax_piece_gone(d, d->map.v[d->map.n - 1]);
+	for (size_t i = d->map.n; i--;)
+		if (all || d->map.v[i]->state != PIECE_UNSURE)
+			dax_piece_gone(d, d->map.v[i]);
 }
 
 /* Whoever waits is a guest that is gone. */
@@ -453,12 +457,8 @@ void dax_stop(struct fs *fs)
 }
 
 /* Nothing runs, so nobody is kept waiting by what this saves. */
-void dax_reset(struct fs *fs)
+void dax_drop(struct dax *d, bool all)
 {
-	struct dax *d = fs->dax;
-
-	if (!d)
-		return;
 	drop_ops(d);
 	pthread_mutex_lock(&d->lock);
 	assert(!d->busy);
@@ -467,9 +467,15 @@ void dax_reset(struct fs *fs)
 	if (d->ahead.file)
 		dax_file_put(d, d->ahead.file);
 	d->ahead = (struct dax_ahead){ 0 };
-	forget_pieces(d);
+	forget_pieces(d, all);
 	pthread_mutex_unlock(&d->lock);
 	dax_copies_lock(d);
 	dax_copies_unlock(d);
 	dax_file_bury(d);
+}
+
+void dax_reset(struct fs *fs)
+{
+	if (fs->dax)
+		dax_drop(fs->dax, false);
 }

@@ -175,6 +175,12 @@ void dax_tell(struct dax *d, unsigned queue);
 int dax_piece_map(struct dax *d, struct dax_piece *p);
 int dax_piece_unmap(struct dax *d, struct dax_piece *p);
 
+/*
+ * What the guest has had is forgotten, and what the front end has mapped; with all, also what it
+ * may be about to map. Not under the lock.
+ */
+void dax_drop(struct dax *d, bool all);
+
 /* Finds out about read-only mappings, if that is not known yet. */
 void dax_probe(struct dax *d);
 

@@ -156,6 +156,8 @@ uint64_t fs_serve(struct fs_queue *q, struct vq *vq)
 			return COLLECT_NS;
 	} while (!vq->stopping && (ret > 0 || (!ret && look_again(q, vq))));
 	if (last) {
+		if (q->index == VIRTIO_FS_QUEUE_REQUEST)
+			dax_write_back_all(q->fs); /* a guest that stands still is in its files */
 		async_drain(q->async);
 		vq_publish(vq);
 		q->stopped = true;

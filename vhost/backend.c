@@ -95,6 +95,10 @@ static void handle_reply(struct backend *b)
 		finish_head(b, -EIO);
 		return;
 	}
+	if (!b->head->is_map) { /* what is sent next is read after its commit */
+		finish_head(b, 0);
+		return;
+	}
 	b->phase = BACKEND_REPLIED;
 	fd_timer_set(b->timer.fd, COMMIT_WAIT_NS);
 }

@@ -7,8 +7,9 @@
  *              a front end that has something to say to us may hold the lock that it needs
  *              to take our request.
  *   SENT       the front end has it. Its answer leads to REPLIED or to an error.
- *   REPLIED    accepted, not visible yet: QEMU answers first and commits then. The commit
- *              shows as a change of the memory table.
+ *   REPLIED    a mapping was accepted and is not visible yet: QEMU answers first and commits
+ *              then. The commit shows as a change of the memory table. Nobody waits for
+ *              that of an unmapping: QEMU does not read the next request before.
  *   LATE       none has come (a full table has no room for it). One more round trip shows it
  *              as well: QEMU does not read the next request before it has committed.
  *   PROBED     that request is sent, under the same conditions.
