@@ -464,9 +464,7 @@ void dax_drop(struct dax *d, bool all)
 	assert(!d->busy);
 	d->hasty = false;
 	d->read_only = RO_UNKNOWN;
-	if (d->ahead.file)
-		dax_file_put(d, d->ahead.file);
-	d->ahead = (struct dax_ahead){ 0 };
+	dax_look_away(d, d->ahead.file);
 	forget_pieces(d, all);
 	pthread_mutex_unlock(&d->lock);
 	dax_copies_lock(d);

@@ -49,6 +49,8 @@ void dax_piece_gone(struct dax *d, struct dax_piece *p)
 	while (*link != p)
 		link = &(*link)->next_of_file;
 	*link = p->next_of_file;
+	if (!p->file->pieces)
+		dax_look_away(d, p->file);
 	p->next_dead = d->dead_pieces;
 	d->dead_pieces = p;
 }

@@ -129,6 +129,14 @@ static void look_ahead(struct dax *d, const struct dax_op *op)
 	a->len = len;
 }
 
+void dax_look_away(struct dax *d, const struct dax_file *f)
+{
+	if (!d->ahead.file || d->ahead.file != f)
+		return;
+	dax_file_put(d, d->ahead.file);
+	d->ahead = (struct dax_ahead){ 0 };
+}
+
 /* Everything is in place: the guest owns it. */
 void dax_take(struct dax *d, struct dax_op *op)
 {

@@ -195,6 +195,9 @@ bool dax_covered(const struct dax *d, const struct dax_op *op);
 /* Everything is in place: the guest owns it. */
 void dax_take(struct dax *d, struct dax_op *op);
 
+/* Nothing of f will be mapped ahead. */
+void dax_look_away(struct dax *d, const struct dax_file *f);
+
 /* --- dax_piece.c --- */
 
 /* Bytes of the file that [off, op->end) of the window shows. */
