@@ -404,8 +404,7 @@ static void test_capabilities(void)
 {
 	static const uint64_t plain = BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_FOWNER) |
 				      BIT(CAP_FSETID) | BIT(CAP_SETGID) | BIT(CAP_SETUID) |
-				      BIT(CAP_MKNOD) | BIT(CAP_SETFCAP) |
-				      BIT(CAP_LEASE);
+				      BIT(CAP_MKNOD) | BIT(CAP_SETFCAP) | BIT(CAP_LEASE);
 	static const struct {
 		const char *words;
 		uint64_t keep;
