@@ -9,7 +9,7 @@
  * given back stays as well, as a cache, until its place is needed; and who asks for a place of
  * which a part is in a piece that is owned elsewhere gets EBUSY.
  *
- * A piece is of a file, or a private copy (fs/dax_copy.h): of the last page of a file whose size is
+ * A piece is of a file, or a private copy (fs/dax_copy.c): of the last page of a file whose size is
  * no multiple of the page and of what may follow when it grows, and of files that cannot be mapped.
  *
  * Threads. Handlers run on their queue's thread. What needs the front end becomes an operation,

@@ -25,7 +25,7 @@ struct dax_piece {
 	struct dax_file *file;
 	uint64_t foff; /* of its first byte in the file */
 	enum piece_state state;
-	bool copy;	  /* of memory of ours (fs/dax_copy.h), not of the file */
+	bool copy;	  /* of memory of ours (fs/dax_copy.c), not of the file */
 	bool ahead;	  /* mapped before it was asked for, and not yet asked for */
 	bool written;	  /* the guest may store into it */
 	bool hasty;	  /* goes as soon as it is idle */

@@ -118,50 +118,61 @@ static int add(struct dax_grants *g, uint64_t nodeid, uint64_t size, bool used)
 	return 0;
 }
 
-static void tell_inode(struct fs *fs, uint64_t nodeid, bool on)
+static void take_back(struct fs *fs, uint64_t nodeid)
 {
 	struct inode *i = inode_get(fs, nodeid);
 
 	if (!i)
 		return;
-	if (on)
-		atomic_fetch_or(&i->flags, INODE_DAX_GRANTED);
-	else
-		atomic_fetch_and(&i->flags, (uint8_t)~INODE_DAX_GRANTED);
+	atomic_fetch_and(&i->flags, (uint8_t)~INODE_DAX_GRANTED);
 	inode_put(fs, i);
 }
 
-/* Takes back what is not used, from where it stopped the last time, until there is room. */
-static void make_room(struct fs *fs, struct dax_grants *g, uint64_t ranges)
+/* A yes that is not used, looking on from where it stopped the last time. 0: there is none. */
+static uint64_t unused(struct dax_grants *g)
 {
-	uint64_t now = clock_ns();
-	size_t tries = g->n;
+	uint64_t now = clock_ns(), nodeid;
 
-	while (tries-- && g->n && !fits(g, ranges)) {
+	for (size_t tries = g->n; tries--; g->hand++) {
 		struct grant *x = &g->v[g->hand = g->hand % g->n];
 
-		if (x->used || now - x->since_ns < UNUSED_NS) {
-			g->hand++;
+		if (x->used || now - x->since_ns < UNUSED_NS)
 			continue;
-		}
-		tell_inode(fs, x->nodeid, false);
+		nodeid = x->nodeid;
 		drop(g, x);
+		return nodeid;
 	}
+	return 0;
 }
+
+/* 1: yes; 0: no; else who has to give his yes back first. Then this is asked again. */
+static uint64_t try_grant(struct dax_grants *g, struct inode *i, uint64_t size)
+{
+	uint64_t ret = 1;
+
+	pthread_mutex_lock(&g->lock);
+	if (!find(g, inode_id(i))) {
+		if (!fits(g, ranges_of(size)))
+			ret = ranges_of(size) <= g->ranges_max ? unused(g) : 0;
+		else if (add(g, inode_id(i), size, false))
+			ret = 0;
+	}
+	if (ret == 1)
+		atomic_fetch_or(&i->flags, INODE_DAX_GRANTED);
+	pthread_mutex_unlock(&g->lock);
+	return ret;
+}
+
+/* The root, whose node id is 1, is no file of which anybody takes a yes back. */
+_Static_assert(FUSE_ROOT_ID == 1, "an outcome of try_grant()");
 
 static bool grant(struct fs *fs, struct inode *i, uint64_t size)
 {
-	struct dax_grants *g = fs->dax->grants;
-	uint32_t ranges = ranges_of(size);
-	bool ok;
+	uint64_t ret;
 
-	pthread_mutex_lock(&g->lock);
-	make_room(fs, g, ranges);
-	ok = find(g, inode_id(i)) || (fits(g, ranges) && !add(g, inode_id(i), size, false));
-	if (ok)
-		atomic_fetch_or(&i->flags, INODE_DAX_GRANTED);
-	pthread_mutex_unlock(&g->lock);
-	return ok;
+	while ((ret = try_grant(fs->dax->grants, i, size)) > 1)
+		take_back(fs, ret);
+	return ret;
 }
 
 void dax_grant_used(struct dax *d, struct inode *i, uint64_t size)
