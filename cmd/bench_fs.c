@@ -16,8 +16,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/align.h"
 #include "base/macros.h"
 #include "cmd/bench_fs_daemon.h"
+#include "cmd/bench_fs_dax.h"
 #include "cmd/bench_fs_load.h"
 #include "cmd/bench_fs_print.h"
 #include "cmd/bench_fs_syscalls.h"
@@ -38,6 +40,8 @@ struct cfg {
 	struct option_list workloads;
 	const char *pin;
 	bool syscalls, json;
+	bool dax;
+	uint64_t dax_size, dax_range;
 };
 
 #define AT(field) offsetof(struct cfg, field)
@@ -59,6 +63,9 @@ static const struct option_def options[] = {
 	{ "syscalls", NULL, OPTION_FLAG, AT(syscalls), "count the daemons' system calls" },
 	{ "pin", "HOW", OPTION_STRING, AT(pin),
 	  "CPUs: apart (a half for us, a half for the daemons; default), together (one), no" },
+	{ "dax", NULL, OPTION_FLAG, AT(dax), "measure the DAX window instead" },
+	{ "dax-size", "SIZE", OPTION_SIZE, AT(dax_size), "of the file for it (default: 1G)" },
+	{ "dax-range", "SIZE", OPTION_SIZE, AT(dax_range), "mapped at once (default: 4M)" },
 	{ "json", NULL, OPTION_FLAG, AT(json), "print a JSON object" },
 };
 
@@ -68,11 +75,13 @@ const struct command bench_fs_command = {
 	.summary = "Measure virtio-fs daemons, each in a folder of its own.",
 	.options = options,
 	.n_options = ARRAY_SIZE(options),
-	.epilogue = "Workloads: create+close unlink lookup lookup-cold getattr chmod open+close "
-		    "open+read+close\nreaddir readdirplus (100 names) rename "
-		    "mkdir+rmdir statfs\nread-4k read-4k-direct write-4k (at random) read-1m "
-		    "write-1m.\nx ops, x cpu, x sys: figures of "
-		    "the first daemon as parts of another's.",
+	.epilogue =
+		"Workloads: create+close unlink lookup lookup-cold getattr chmod open+close "
+		"open+read+close\nreaddir readdirplus (100 names) rename "
+		"mkdir+rmdir statfs\nread-4k read-4k-direct write-4k (at random) read-1m "
+		"write-1m.\nx ops, x cpu, x sys: figures of "
+		"the first daemon as parts of another's.\n--dax goes without --compare, --queues, "
+		"--syscalls, --time and --workload.",
 };
 
 struct bench {
@@ -83,6 +92,7 @@ struct bench {
 	struct bench_session session[BENCH_DAEMONS_MAX];
 	struct bench_report report;
 	struct bench_syscalls syscalls;
+	struct bench_dax_cfg dax;
 	unsigned depth[NUMBERS_MAX], n_depths;
 	unsigned queues[NUMBERS_MAX], n_queues, queues_max;
 };
@@ -234,36 +244,55 @@ static void pin(struct bench *b)
 		bench_daemon_pin(&b->daemon[i], first, n);
 }
 
-static int start_daemon(struct bench *b, const char *command)
+/* Returns a connected socket, or -errno after a message. */
+static int start_process(struct bench *b, const char *command)
 {
 	struct bench_daemon *d = &b->daemon[b->n];
-	struct bench_session *s = &b->session[b->n];
-	int ret, sock = -1;
+	int ret;
 
 	b->report.command[b->n] = command;
 	ret = bench_daemon_start(d, b->folder, b->n++, command);
 	b->report.name[b->report.n_daemons++] = d->name;
-	if (!ret)
-		sock = ret = bench_daemon_connect(d);
+	return ret ? ret : bench_daemon_connect(d);
+}
+
+static int start_daemon(struct bench *b, const char *command)
+{
+	struct bench_daemon *d = &b->daemon[b->n];
+	struct bench_session *s = &b->session[b->n];
+	int ret = start_process(b, command);
+
 	if (ret >= 0)
-		ret = bench_session_open(s, sock, d->dir, b->queues_max);
+		ret = bench_session_open(s, ret, d->dir, b->queues_max);
 	if (ret >= 0)
 		bench_daemon_find(d);
 	return ret;
 }
 
+/* The command that is measured first: what the user says, or this program with its window. */
+static const char *first_command(const struct bench *b)
+{
+	static char ours[350];
+	char self[180], window[40] = "";
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (b->cfg->daemon)
+		return b->cfg->daemon;
+	self[n > 0 ? n : 0] = '\0';
+	if (b->cfg->dax)
+		snprintf(window, sizeof(window), " --dax-window %lluM",
+			 (unsigned long long)(bench_dax_window(&b->dax) / MIB(1)));
+	snprintf(ours, sizeof(ours),
+		 "%s fs --socket-path {socket} --shared-dir {dir} --tag bench%s", self, window);
+	return ours;
+}
+
 static int start_all(struct bench *b)
 {
-	static char ours[300];
-	char self[180];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	uint32_t chunk = UINT32_MAX;
 	int ret;
 
-	self[n > 0 ? n : 0] = '\0';
-	snprintf(ours, sizeof(ours), "%s fs --socket-path {socket} --shared-dir {dir} --tag bench",
-		 self);
-	ret = start_daemon(b, b->cfg->daemon ? b->cfg->daemon : ours);
+	ret = start_daemon(b, first_command(b));
 	for (unsigned i = 0; i < b->cfg->compare.n && !ret; i++)
 		ret = start_daemon(b, b->cfg->compare.v[i]);
 	for (unsigned i = 0; i < b->n && !ret; i++)
@@ -273,6 +302,16 @@ static int start_all(struct bench *b)
 	if (!ret)
 		pin(b);
 	return ret;
+}
+
+static int measure_dax(struct bench *b)
+{
+	int sock = start_process(b, first_command(b));
+
+	if (sock < 0)
+		return sock;
+	pin(b);
+	return bench_dax_run(&b->dax, sock, b->daemon[0].dir);
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
@@ -312,6 +351,19 @@ static unsigned parse_numbers(const char *text, unsigned *v, unsigned max)
 	}
 }
 
+static const char *check_dax(struct bench *b, const struct cfg *cfg)
+{
+	if (cfg->compare.n || cfg->workloads.n || cfg->syscalls)
+		return "--dax goes without --compare, --workload and --syscalls";
+	b->dax = (struct bench_dax_cfg){ .size = cfg->dax_size,
+					 .range = cfg->dax_range,
+					 .rounds = cfg->rounds,
+					 .depth = b->depth,
+					 .n_depths = b->n_depths,
+					 .json = cfg->json };
+	return bench_dax_check(&b->dax);
+}
+
 static const char *check(struct bench *b, const struct cfg *cfg)
 {
 	for (unsigned i = 0; i < cfg->workloads.n; i++) {
@@ -331,7 +383,7 @@ static const char *check(struct bench *b, const struct cfg *cfg)
 		return "depths are 1 to 64, queues 1 to 4";
 	for (unsigned i = 0; i < b->n_queues; i++)
 		b->queues_max = MAX(b->queues_max, b->queues[i]);
-	return NULL;
+	return cfg->dax ? check_dax(b, cfg) : NULL;
 }
 
 static int run(struct bench *b)
@@ -348,8 +400,8 @@ static int run(struct bench *b)
 		bench_syscalls_init(&b->syscalls, &b->report.how);
 	b->report.rounds = b->cfg->rounds;
 	b->report.time_ms = b->cfg->time_ms;
-	ret = start_all(b);
-	if (!ret)
+	ret = b->cfg->dax ? measure_dax(b) : start_all(b);
+	if (!ret && !b->cfg->dax)
 		ret = measure(b);
 	clean_up(b);
 	return ret;
@@ -358,9 +410,13 @@ static int run(struct bench *b)
 int cmd_bench_fs(int argc, char **argv)
 {
 	static struct bench b;
-	static struct cfg cfg = {
-		.rounds = 3, .time_ms = 300, .depths = "1,16,64", .queues = "1", .pin = "apart"
-	};
+	static struct cfg cfg = { .rounds = 3,
+				  .time_ms = 300,
+				  .depths = "1,16,64",
+				  .queues = "1",
+				  .pin = "apart",
+				  .dax_size = GIB(1),
+				  .dax_range = MIB(4) };
 	int i = options_parse(&bench_fs_command, argc, argv, &cfg);
 	const char *wrong;
 

@@ -28,16 +28,20 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-double bench_median(const struct bench_row *row, unsigned daemon, enum bench_figure figure)
+double bench_median_of(const double *values, unsigned n)
 {
 	double v[BENCH_ROUNDS_MAX];
-	unsigned n = row->rounds;
 
 	if (!n)
 		return 0;
-	memcpy(v, row->of[daemon].figure[figure], n * sizeof(v[0]));
+	memcpy(v, values, n * sizeof(v[0]));
 	qsort(v, n, sizeof(v[0]), compare);
 	return n & 1 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
+double bench_median(const struct bench_row *row, unsigned daemon, enum bench_figure figure)
+{
+	return bench_median_of(row->of[daemon].figure[figure], row->rounds);
 }
 
 /* The first daemon's figure in parts of this one's; 0 if there is no saying. */

@@ -40,6 +40,9 @@ struct bench_report {
 	unsigned rounds, time_ms;
 };
 
+/* At most BENCH_ROUNDS_MAX values. 0 if there are none. */
+double bench_median_of(const double *values, unsigned n);
+
 /* The median of the rounds. */
 double bench_median(const struct bench_row *row, unsigned daemon, enum bench_figure figure);
 

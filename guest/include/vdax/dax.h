@@ -161,7 +161,7 @@ struct vdax_dax_opts {
 /* How many struct vdax_dax_range a window of len bytes has. */
 #define VDAX_DAX_RANGES(len, min_range) ((len) / (min_range))
 
-/* Opaque, but for window and stats. */
+/* Opaque, but for window, stats and under_way. */
 struct vdax_dax {
 	struct vdax_window window;
 	struct vdax_dax_stats stats;
