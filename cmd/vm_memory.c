@@ -18,9 +18,11 @@
 #define GUEST_ROOM  MIB(256) /* for what the user runs */
 #define GUEST_STEP  MIB(64)
 #define QEMU_ITSELF MIB(128)
-#define WINDOW_MOST GIB(8)
 /* Of all windows; the rest of QEMU's 512 is for RAM and images. A range takes two at most. */
 #define MAPPINGS_MOST 480u
+/* That many ranges are 960 MiB; what files are told to be mapped fills three quarters of a window.
+ */
+#define WINDOW_MOST GIB(2)
 
 /* Linux keeps 64 bytes (struct page) for each page of 4096 bytes of an image or a window. */
 #define PAGE_STRUCTS 64u

@@ -20,7 +20,7 @@ uint64_t vm_window_most(unsigned n);
 
 /*
  * The size of each of n DAX windows if nobody says one: in all at most four times the guest's
- * memory (of which their pages' account then takes 1/16 at most), each a power of two up to 8 GiB,
+ * memory (of which their pages' account then takes 1/16 at most), each a power of two up to 2 GiB,
  * unless the most is less.
  */
 uint64_t vm_window_default(uint64_t memory, unsigned n);
