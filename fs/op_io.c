@@ -302,15 +302,18 @@ static int write_to(struct fs_req *rq, const struct fuse_write_in *in, struct ha
 		/* Of what the guest writes back, it does not look how much was taken. */
 		.whole = in->write_flags & FUSE_WRITE_CACHE,
 	};
+	bool at_end = rwf || h->flags & O_APPEND;
 	int ret = in->write_flags & FUSE_WRITE_KILL_SUIDGID ? file_kill_suidgid(h->fd) : 0;
 
+	/* What the guest has stored there is older, so it gets into the file first. */
+	if (!at_end && dax_is_mapped(rq->inode))
+		dax_changed(rq->fs, rq->inode, io.off, io.size);
 	if (!ret)
 		ret = do_io(&io);
 	if (ret)
 		return ret;
 	if (dax_is_mapped(rq->inode))
-		dax_changed(rq->fs, rq->inode, rwf || h->flags & O_APPEND ? 0 : io.off,
-			    rwf || h->flags & O_APPEND ? UINT64_MAX : io.done);
+		dax_changed(rq->fs, rq->inode, at_end ? 0 : io.off, at_end ? UINT64_MAX : io.done);
 	*FS_REPLY(rq, fuse_write_out) = (struct fuse_write_out){ .size = io.done };
 	return sizeof(struct fuse_write_out);
 }

@@ -50,6 +50,9 @@ int op_fallocate(struct fs_req *rq)
 	if (!range_ok(in->offset, in->length, INT64_MAX))
 		return -EFBIG;
 	ret = file_kill_unasked(rq, rq->handle->fd);
+	/* A hole comes after what the guest has stored there. */
+	if (!ret && in->mode && dax_is_mapped(rq->inode))
+		ret = dax_write_back(rq->fs, rq->inode);
 	if (ret)
 		return ret;
 	job = job_new(rq, rq->handle, 0);
@@ -129,6 +132,8 @@ int op_copy_file_range(struct fs_req *rq)
 	ret = file_kill_unasked(rq, to->fd);
 	if (!ret && dax_is_mapped(rq->inode))
 		ret = dax_write_back(rq->fs, rq->inode);
+	if (dax_is_mapped(to->inode)) /* what was stored there is older */
+		dax_changed(rq->fs, to->inode, in->off_out, len);
 	c = ret ? NULL : malloc(sizeof(*c));
 	job = c ? job_new(rq, rq->handle, 0) : NULL;
 	if (!job) {

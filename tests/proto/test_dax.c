@@ -596,6 +596,119 @@ static void test_stores_and_requests_agree(void)
 	dax_close(&g);
 }
 
+/* --- the guest stores, and then a request changes the same bytes --- */
+
+#define LAST_SIZE 1000u
+
+static int then_write(struct dax_guest *g, const struct file *f)
+{
+	uint8_t buf[20];
+
+	memset(buf, 'W', sizeof(buf));
+	return dax_write(g, f->node, f->fh, 900, buf, sizeof(buf)) == sizeof(buf) ? 0 : -EIO;
+}
+
+static int then_punch(struct dax_guest *g, const struct file *f)
+{
+	const struct fsd_rq rq = { FUSE_FALLOCATE,
+				   f->node,
+				   { FSD_BODY(fallocate, .fh = f->fh, .offset = 900, .length = 20,
+					      .mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE) },
+				   0 };
+
+	return fsd_call(g->r, 1, &rq, NULL, 0);
+}
+
+static int then_shrink(struct dax_guest *g, const struct file *f)
+{
+	int ret = dax_truncate(g, f->node, 890);
+
+	return ret ? ret : dax_truncate(g, f->node, LAST_SIZE);
+}
+
+static int then_copy(struct dax_guest *g, const struct file *f)
+{
+	struct file from = { .fd = dax_make(&d, "from", 0, 0) };
+	struct fuse_write_out out = { 0 };
+	uint8_t buf[20];
+	struct fsd_rq rq;
+	int ret;
+
+	memset(buf, 'W', sizeof(buf));
+	REQUIRE(pwrite(from.fd, buf, sizeof(buf), 0) == sizeof(buf));
+	from.node = dax_find(g, "from");
+	from.fh = fsd_open(g->r, 1, FUSE_OPEN, from.node, O_RDONLY);
+	rq = (struct fsd_rq){ FUSE_COPY_FILE_RANGE, from.node, { 0 }, 0 };
+	rq.body = (struct fsd_body){ FSD_BODY(copy_file_range, .fh_in = from.fh,
+					      .nodeid_out = f->node, .fh_out = f->fh,
+					      .off_out = 900, .len = sizeof(buf)) };
+	ret = fsd_call(g->r, 1, &rq, &out, sizeof(out));
+	drop(g, &from);
+	return ret < 0 ? ret : 0;
+}
+
+static const struct {
+	const char *name;
+	int (*request)(struct dax_guest *g, const struct file *f);
+	char want;
+} later[] = {
+	{ "WRITE", then_write, 'W' },
+	{ "punch a hole", then_punch, 0 },
+	{ "shrink and grow", then_shrink, 0 },
+	{ "COPY_FILE_RANGE", then_copy, 'W' },
+};
+
+/* What comes later counts, also in a page that is a private copy; and nothing else is undone. */
+static void test_later_request_counts(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(later); i++) {
+		const char *name = later[i].name;
+		uint8_t got[20], want[20];
+		struct dax_guest g;
+		struct file f;
+
+		memset(want, later[i].want, sizeof(want));
+		dax_boot(&g, &d, NULL);
+		f = make(&g, LAST_SIZE);
+		map_all(&g, &f, DAX_RW);
+		CHECK(dax_store(&g, 880, "before it", 9));
+		CHECK(dax_store(&g, 905, "below it", 8));
+		CHECK_EQ(name, later[i].request(&g, &f), 0);
+		CHECK_NAMED(name, dax_load(&g, 900, got, 20) && !memcmp(got, want, 20));
+		CHECK_EQ("FSYNC", dax_fsync(&g, f.node, f.fh), 0);
+		CHECK_NAMED(name, dax_load(&g, 900, got, 20) && !memcmp(got, want, 20));
+		CHECK_NAMED(name, dax_file_has(f.fd, 900, want, 20));
+		CHECK_NAMED(name, dax_file_has(f.fd, 880, "before it", 9));
+		drop(&g, &f);
+		dax_close(&g);
+	}
+}
+
+/* Its source is what the guest has stored. */
+static void test_copy_sees_stores(void)
+{
+	struct file from, to;
+	struct fuse_write_out out = { 0 };
+	struct fsd_rq rq = { FUSE_COPY_FILE_RANGE, 0, { 0 }, 0 };
+	struct dax_guest g;
+
+	dax_boot(&g, &d, NULL);
+	from = make(&g, LAST_SIZE);
+	to = make(&g, 0);
+	map_all(&g, &from, DAX_RW);
+	CHECK(dax_store(&g, 500, "stored", 6));
+	rq.nodeid = from.node;
+	rq.body = (struct fsd_body){ FSD_BODY(copy_file_range, .fh_in = from.fh,
+					      .nodeid_out = to.node, .fh_out = to.fh,
+					      .len = LAST_SIZE) };
+	CHECK_NAMED("COPY_FILE_RANGE", fsd_call(g.r, 1, &rq, &out, sizeof(out)) > 0);
+	CHECK_EQ("all", out.size, LAST_SIZE);
+	CHECK(dax_file_has(to.fd, 500, "stored", 6));
+	drop(&g, &from);
+	drop(&g, &to);
+	dax_close(&g);
+}
+
 /* --- shrinking --- */
 
 static void test_shrink(uint64_t size, uint64_t less)
@@ -673,6 +786,8 @@ int main(void)
 	test_growth_keeps_stores();
 	test_appending();
 	test_stores_and_requests_agree();
+	test_later_request_counts();
+	test_copy_sees_stores();
 	test_shrink(KIB(64), KIB(8));
 	test_shrink(KIB(64) + 99, 5000);
 	test_shrink(7000, 100);
