@@ -228,17 +228,22 @@ int dax_negotiate(struct fs *fs, uint64_t *features)
 {
 	const uint64_t dax = FUSE_MAP_ALIGNMENT | FUSE_HAS_INODE_DAX;
 	struct dax *d = fs->dax;
-	bool always = (*features & dax) == FUSE_MAP_ALIGNMENT, enforced;
+	bool always = (*features & dax) == FUSE_MAP_ALIGNMENT;
+	bool enforced, can_map;
 
-	if (!d || !fs->cfg->readonly || !(*features & dax))
+	if (!d || !(*features & dax))
 		return 0;
 	pthread_mutex_lock(&d->lock);
-	await_probe(d);
-	enforced = d->read_only == RO_ENFORCED;
+	can_map = d->can_map;
+	if (fs->cfg->readonly)
+		await_probe(d);
+	enforced = !fs->cfg->readonly || d->read_only == RO_ENFORCED;
 	pthread_mutex_unlock(&d->lock);
-	if (enforced)
+	if (can_map && enforced)
 		return 0;
 	*features &= ~dax;
+	if (!can_map)
+		return 0; /* it has no window, so the guest has none */
 	log_guest(fs->name,
 		  "the front end does not enforce read-only mappings, so this read-only "
 		  "share has no DAX%s",

@@ -26,6 +26,7 @@
 
 #include "fs/inode.h"
 
+struct device_start;
 struct fs;
 struct fs_queue;
 struct dax;
@@ -43,7 +44,7 @@ void dax_fini(struct fs *fs);
 uint64_t dax_shm_size(void *dev, uint8_t shmid);
 bool dax_shm_file(void *dev, dev_t st_dev, ino_t st_ino);
 uint64_t dax_attend(void *dev);
-void dax_start(struct fs *fs, bool continued);
+void dax_start(struct fs *fs, const struct device_start *how);
 void dax_stop(struct fs *fs);
 /* The guest has nothing any more, and the front end has dropped its mappings. */
 void dax_reset(struct fs *fs);

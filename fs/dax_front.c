@@ -428,16 +428,17 @@ static void drop_ops(struct dax *d)
 			dax_op_free(d, op);
 }
 
-void dax_start(struct fs *fs, bool continued)
+void dax_start(struct fs *fs, const struct device_start *how)
 {
 	struct dax *d = fs->dax;
 
 	if (!d)
 		return;
-	if (!continued)
+	if (!how->continued)
 		dax_reset(fs);
 	pthread_mutex_lock(&d->lock);
 	d->running = true;
+	d->can_map = how->can_map;
 	d->hasty = d->map.n;
 	for (size_t i = 0; i < d->map.n; i++)
 		d->map.v[i]->hasty = true;

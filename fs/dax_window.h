@@ -108,6 +108,7 @@ struct dax {
 	struct dax_piece *dead_pieces;
 	struct dax_file *dead_files;
 	bool running;			/* the front end takes requests */
+	bool can_map;			/* the front end knows mappings */
 	bool hasty;			/* there may be pieces that are */
 	bool timed;			/* dax_attend() is going to be called */
 	uint64_t written_back_ns;	/* the last time of all copies */

@@ -31,7 +31,7 @@ static void start(void *dev, const struct device_start *how)
 {
 	struct fs *fs = dev;
 
-	dax_start(fs, how->continued);
+	dax_start(fs, how);
 	fs->frozen = false; /* if there was a migration, it has failed: we go on */
 }
 

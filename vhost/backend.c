@@ -79,6 +79,15 @@ static void channel_lost(struct backend *b, int err)
 	}
 }
 
+/* Accepted, but no change of the table will come. */
+static void commit_late(struct backend *b)
+{
+	if (b->config_changed && b->reply_ack)
+		b->phase = BACKEND_LATE;
+	else
+		finish_head(b, 0);
+}
+
 static void handle_reply(struct backend *b)
 {
 	const struct vhost_msg *m = &b->sock.msg;
@@ -100,7 +109,10 @@ static void handle_reply(struct backend *b)
 		return;
 	}
 	b->phase = BACKEND_REPLIED;
-	fd_timer_set(b->timer.fd, COMMIT_WAIT_NS);
+	if (b->table_full)
+		commit_late(b);
+	else
+		fd_timer_set(b->timer.fd, COMMIT_WAIT_NS);
 }
 
 static bool reply_expected(const struct backend *b)
@@ -189,8 +201,7 @@ static void send_probe(struct backend *b)
 	send_msg(b, &m, -1, BACKEND_PROBED);
 }
 
-/* Accepted, but no table change has come. */
-static void commit_late(struct loop_source *src, uint32_t events)
+static void commit_waited(struct loop_source *src, uint32_t events)
 {
 	struct backend *b = container_of(src, struct backend, timer);
 
@@ -198,10 +209,8 @@ static void commit_late(struct loop_source *src, uint32_t events)
 	fd_drain(b->timer.fd);
 	if (b->phase != BACKEND_REPLIED)
 		return;
-	if (b->config_changed && b->reply_ack)
-		b->phase = BACKEND_LATE;
-	else
-		finish_head(b, 0);
+	b->table_full = true;
+	commit_late(b);
 }
 
 int backend_init(struct backend *b, struct loop *loop, const char *name)
@@ -210,7 +219,7 @@ int backend_init(struct backend *b, struct loop *loop, const char *name)
 	vhost_sock_init(&b->sock, -1);
 	b->tail = &b->head;
 	b->src.ready = channel_ready;
-	b->timer.ready = commit_late;
+	b->timer.ready = commit_waited;
 	b->timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (b->timer.fd < 0)
 		return -errno;
@@ -272,6 +281,7 @@ void backend_close_window(struct backend *b)
 
 void backend_table_changed(struct backend *b)
 {
+	b->table_full = false;
 	/* An answer that waits in the socket was sent before the message we are handling. */
 	if (b->phase == BACKEND_SENT)
 		receive(b);

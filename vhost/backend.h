@@ -10,8 +10,9 @@
  *   REPLIED    a mapping was accepted and is not visible yet: QEMU answers first and commits
  *              then. The commit shows as a change of the memory table. Nobody waits for
  *              that of an unmapping: QEMU does not read the next request before.
- *   LATE       none has come (a full table has no room for it). One more round trip shows it
- *              as well: QEMU does not read the next request before it has committed.
+ *   LATE       none has come (a full table has no room for it), nor did the last time. One
+ *              more round trip shows it as well: QEMU does not read the next request before
+ *              it has committed.
  *   PROBED     that request is sent, under the same conditions.
  *
  * A request that succeeds, or is refused, is done() between two events of the loop; one that is
@@ -43,6 +44,7 @@ struct backend {
 	bool reply_ack;	     /* negotiated */
 	bool can_map;	     /* the front end takes mappings with descriptors */
 	bool config_changed; /* the front end takes CONFIG_CHANGE_MSG */
+	bool table_full;     /* the last mapping changed no table: nor will the next */
 	enum backend_phase phase;
 	uint32_t last_request; /* sent: VHOST_USER_BACKEND_* */
 	bool file_sent;	       /* on this connection: the front end may have it mapped */

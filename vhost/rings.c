@@ -70,7 +70,11 @@ static bool is_continued(const struct vhost *v)
 
 static void device_start(struct vhost *v)
 {
-	const struct device_start how = { .mem = v->mem, .continued = is_continued(v) };
+	const struct device_start how = {
+		.mem = v->mem,
+		.continued = is_continued(v),
+		.can_map = v->backend.can_map && v->backend.sock.fd >= 0,
+	};
 
 	if (v->dev_started)
 		return;

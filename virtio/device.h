@@ -64,6 +64,7 @@ struct device_host {
 struct device_start {
 	const struct mem_table *mem; /* borrowed for the call */
 	bool continued; /* the rings go on where they stopped, so this is not a new driver */
+	bool can_map;	/* shm_ops are of use with this front end */
 };
 
 /*
