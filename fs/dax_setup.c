@@ -61,14 +61,30 @@ static struct dax_piece *spare(const struct dax *d, const struct dax_op *op, boo
 	return p;
 }
 
+/*
+ * Does the guest go on using a piece that is in the way, outside of the range? Looked at for all of
+ * them before the first one goes: a request that fails so has changed nothing.
+ */
+static bool is_busy(const struct dax *d, const struct dax_op *op)
+{
+	const struct dax_piece *p;
+
+	for (p = dax_map_first(&d->map, op->off, op->end); p;
+	     p = dax_map_first(&d->map, p->off + p->len, op->end)) {
+		uint64_t off = MAX(op->off, p->off), end = MIN(op->end, p->off + p->len);
+
+		if (!fits(op, p) && p->owned > dax_map_count(&d->map, off, end))
+			return true;
+	}
+	return false;
+}
+
 /* Takes away what the guest owns of p, which it has just asked to replace. */
 static int replace(struct dax *d, const struct dax_op *op, struct dax_piece *p)
 {
-	uint64_t off = MAX(op->off, p->off), end = MIN(op->end, p->off + p->len);
-
-	if (p->owned > dax_map_count(&d->map, off, end))
-		return -EBUSY; /* the rest of it stays in use: see above, The rule */
-	dax_disown(d, off, end);
+	if (is_busy(d, op))
+		return -EBUSY;
+	dax_disown(d, MAX(op->off, p->off), MIN(op->end, p->off + p->len));
 	return dax_piece_unmap(d, p);
 }
 

@@ -191,6 +191,25 @@ static void test_replacing_a_part_is_busy(void)
 	dax_close(&g);
 }
 
+/* Some of what is in the way could go, and something cannot: then nothing goes. */
+static void test_busy_changes_nothing(void)
+{
+	struct dax_guest g;
+	struct file a, b;
+
+	dax_boot(&g, &d, NULL);
+	a = make(&g, MIB(4));
+	b = make(&g, MIB(4));
+	CHECK_EQ("a", dax_map(&g, a.node, 0, MIB(1), DAX_RW, 0), 0);
+	CHECK_EQ("a, behind it", dax_map(&g, a.node, MIB(1), MIB(2), DAX_RW, MIB(1)), 0);
+	CHECK_EQ("b over one, and half of the other", dax_map(&g, b.node, 0, MIB(2), DAX_RW, 0),
+		 -EBUSY);
+	CHECK_NAMED("all of a is there", dax_shows(&g, 0, a.seed, 0, MIB(3)));
+	drop(&g, &a);
+	drop(&g, &b);
+	dax_close(&g);
+}
+
 static void test_partial_unmap_splits(void)
 {
 	struct dax_guest g;
@@ -771,6 +790,7 @@ int main(void)
 	test_reading_then_writing();
 	test_overlap_replaces();
 	test_replacing_a_part_is_busy();
+	test_busy_changes_nothing();
 	test_partial_unmap_splits();
 	test_unmap_of_nothing();
 	test_again_costs_nothing();

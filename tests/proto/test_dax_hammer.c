@@ -137,7 +137,7 @@ static unsigned place(unsigned n)
 	unsigned at = 0;
 
 	for (unsigned i = 0; i < 4; i++) {
-		at = any(PAGES / n) * n;
+		at = any(2) ? any(PAGES / n) * n : any(PAGES - n);
 		if (!owner[at].owned && !owner[at + n - 1].owned)
 			break;
 	}
@@ -166,8 +166,9 @@ static void map_something(void)
 	full += ret == -EIO;
 	pthread_mutex_lock(&lock);
 	for (unsigned i = 0; i < n; i++) {
-		owner[at + i] = before[i];
-		if (!ret) {
+		if (ret == -EBUSY) {
+			owner[at + i] = before[i]; /* nothing has changed */
+		} else if (!ret) {
 			owner[at + i].owned = true;
 			owner[at + i].file = (uint8_t)file;
 			owner[at + i].page = (uint16_t)(page + i);
