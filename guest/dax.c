@@ -128,6 +128,7 @@ static int map_new(struct vdax_dax *d, struct vdax_dax_rq *rq)
 
 	if (!d->free_ops)
 		return 0;
+	order = vdax_book_fit(&d->book, order, rq->nodeid, rq->off);
 	for (;; order--) {
 		bool again;
 		struct vdax_dax_range *r = vdax_book_take(&d->book, order, rq->nodeid, rq->off,
@@ -161,7 +162,8 @@ static void map_ahead(struct vdax_dax *d, const struct vdax_dax_range *r, uint64
 		if (size <= bytes || off >= size - bytes)
 			return;
 		off += bytes;
-		if (vdax_book_find(&d->book, r->nodeid, off))
+		if (vdax_book_find(&d->book, r->nodeid, off) ||
+		    vdax_book_fit(&d->book, r->order, r->nodeid, off) != r->order)
 			continue;
 		next = vdax_book_take(&d->book, r->order, r->nodeid, off, &again);
 		if (!next) {
@@ -221,7 +223,7 @@ static int ask_map(struct vdax_dax *d, struct vdax_dax_rq *rq)
 
 	if (!r)
 		return map_new(d, rq);
-	if (r->state == VDAX_DAX_SETUP)
+	if (r->state != VDAX_DAX_READY) /* also what is on its way out has to end first */
 		return 0;
 	if (!rq->write || r->writable) {
 		grant(d, rq, r);

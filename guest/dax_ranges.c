@@ -92,10 +92,9 @@ static void unknow(struct vdax_dax_book *b, struct vdax_dax_range *r)
 	r->nodeid = 0;
 }
 
-/* The one of exactly that place and order, in one of two states. */
+/* The one of exactly that place and order: a free one, or one that is not. */
 static struct vdax_dax_range *find_exact(const struct vdax_dax_book *b, uint64_t nodeid,
-					 uint64_t off, unsigned int order, enum vdax_dax_state one,
-					 enum vdax_dax_state other)
+					 uint64_t off, unsigned int order, bool free)
 {
 	uint64_t file_off = align_down(off, vdax_book_bytes(b, order));
 	uint32_t i;
@@ -106,7 +105,7 @@ static struct vdax_dax_range *find_exact(const struct vdax_dax_book *b, uint64_t
 		struct vdax_dax_range *r = &b->r[i];
 
 		if (r->nodeid == nodeid && r->file_off == file_off && r->order == order &&
-		    (r->state == one || r->state == other))
+		    (r->state == VDAX_DAX_FREE) == free)
 			return r;
 	}
 	return NULL;
@@ -115,13 +114,37 @@ static struct vdax_dax_range *find_exact(const struct vdax_dax_book *b, uint64_t
 struct vdax_dax_range *vdax_book_find(const struct vdax_dax_book *b, uint64_t nodeid, uint64_t off)
 {
 	for (unsigned int order = b->orders; order-- > 0;) {
-		struct vdax_dax_range *r = find_exact(b, nodeid, off, order, VDAX_DAX_SETUP,
-						      VDAX_DAX_READY);
+		struct vdax_dax_range *r = find_exact(b, nodeid, off, order, false);
 
 		if (r)
 			return r;
 	}
 	return NULL;
+}
+
+/* Does anything of a smaller order begin in the bytes of that order around off? */
+static bool has_smaller(const struct vdax_dax_book *b, unsigned int order, uint64_t nodeid,
+			uint64_t off)
+{
+	const uint64_t first = align_down(off, vdax_book_bytes(b, order));
+
+	for (unsigned int k = 0; k < order; k++) {
+		if (!b->known[k])
+			continue;
+		for (uint64_t i = 0; i < (uint64_t)1 << (order - k); i++) {
+			if (find_exact(b, nodeid, first + i * vdax_book_bytes(b, k), k, false))
+				return true;
+		}
+	}
+	return false;
+}
+
+unsigned int vdax_book_fit(const struct vdax_dax_book *b, unsigned int order, uint64_t nodeid,
+			   uint64_t off)
+{
+	while (has_smaller(b, order, nodeid, off))
+		order--;
+	return order;
 }
 
 static void join_file(struct vdax_dax_book *b, struct vdax_dax_range *r)
@@ -211,7 +234,7 @@ static struct vdax_dax_range *split(struct vdax_dax_book *b, unsigned int order)
 struct vdax_dax_range *vdax_book_take(struct vdax_dax_book *b, unsigned int order, uint64_t nodeid,
 				      uint64_t off, bool *again)
 {
-	struct vdax_dax_range *r = find_exact(b, nodeid, off, order, VDAX_DAX_FREE, VDAX_DAX_FREE);
+	struct vdax_dax_range *r = find_exact(b, nodeid, off, order, true);
 
 	*again = r;
 	if (r) {

@@ -12,7 +12,8 @@
  *	REMOVE	REMOVEMAPPING is under way
  *	LOST	REMOVEMAPPING failed
  *
- * SETUP, READY and REMOVE are in the chain of their file, too.
+ * SETUP, READY and REMOVE are in the chain of their file, too. Those of a file have no byte of it
+ *in common.
  */
 #ifndef GUEST_DAX_RANGES_H
 #define GUEST_DAX_RANGES_H
@@ -51,8 +52,15 @@ static inline uint64_t vdax_book_bytes(const struct vdax_dax_book *b, unsigned i
 	return (uint64_t)1 << (b->shift + order);
 }
 
-/* The range, SETUP or READY, that has byte off of the file; the largest. NULL: there is none. */
+/* The range, SETUP, READY or REMOVE, that has byte off of the file. NULL: there is none. */
 struct vdax_dax_range *vdax_book_find(const struct vdax_dax_book *b, uint64_t nodeid, uint64_t off);
+
+/*
+ * The largest order, not above this, of a range around off that would have nothing of another: a
+ * page that is in the window twice could be two copies. vdax_book_find() has found none.
+ */
+unsigned int vdax_book_fit(const struct vdax_dax_book *b, unsigned int order, uint64_t nodeid,
+			   uint64_t off);
 
 /*
  * A free range becomes SETUP for the bytes around off; *again: it was just that the last time, too.

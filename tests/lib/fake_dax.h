@@ -76,6 +76,17 @@ static struct pending pending[PENDING];
 static unsigned int n_pending;
 static unsigned int setups, removals;
 
+/* A page is in the window once. */
+static inline bool is_elsewhere(uint64_t node, uint64_t off, uint64_t here)
+{
+	for (uint64_t i = 0; i < PAGES; i++) {
+		if (i != here && pages[i].mapped && !pages[i].lost && pages[i].node == node &&
+		    pages[i].off == off)
+			return true;
+	}
+	return false;
+}
+
 static inline void check_setup(const struct pending *p)
 {
 	const uint64_t first = p->in.moffset / PAGE, n = p->in.len / PAGE;
@@ -93,6 +104,8 @@ static inline void check_setup(const struct pending *p)
 
 		CHECK_NAMED("mapped over something", !page->mapped || same);
 		CHECK_NAMED("what is lost is used", !page->lost);
+		CHECK_NAMED("a page is there twice",
+			    !is_elsewhere(p->nodeid, p->in.foffset + i * PAGE, first + i));
 		CHECK_NAMED("a pinned page is mapped", !page->pins || same);
 	}
 }
@@ -155,6 +168,8 @@ static inline void do_setup(const struct pending *p)
 		page->mapped = true;
 		page->writable = p->in.flags & FUSE_SETUPMAPPING_FLAG_WRITE;
 		memcpy(bytes + p->in.moffset + i * PAGE, &mark, sizeof(mark));
+		CHECK_NAMED("a page is there twice",
+			    !is_elsewhere(page->node, page->off, p->in.moffset / PAGE + i));
 	}
 }
 

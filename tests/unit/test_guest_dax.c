@@ -92,6 +92,27 @@ static void test_odd_window(void)
 	CHECK_EQ("smaller than asked for", u[4].rq.pin.len, 2 * PAGE);
 }
 
+/* A page that was in the window twice could be two copies. */
+static void test_no_overlap(void)
+{
+	struct user a = { .calls = 0 }, b = a, c = a;
+
+	start(64, 1, 8);
+	map_pinned("one page", &a, 7, 5, 1, false);
+	map_pinned("eight pages around it", &b, 7, 0, 8, false);
+	CHECK_EQ("only up to it", b.rq.pin.len, 4 * PAGE);
+	unpin(&a);
+	unpin(&b);
+	CHECK_EQ("forget", forget(&a, 7), 0);
+	CHECK_EQ("map what is on its way out", map(&c, 7, 0, 8, false), 0);
+	dev_take();
+	CHECK_EQ("not yet", setups, 2);
+	answer_all();
+	check_pin("again", &c);
+	CHECK_EQ("forgotten, first", a.calls, 1);
+	unpin(&c);
+}
+
 static void test_ages(void)
 {
 	struct user pinned = { .calls = 0 }, u = { .calls = 0 };
@@ -175,6 +196,24 @@ static void test_mixed(void)
 	CHECK_EQ("at once", u.rq.pin.len, 8 * PAGE);
 	unpin(&u);
 	use("the large one goes for a small one, if it is the oldest", 7, 0, 1);
+}
+
+/* More ranges go for one than a request has room for. */
+static void test_many_for_one(void)
+{
+	struct user u = { .calls = 0 };
+
+	start(64, 1, 64);
+	for (uint64_t i = 0; i < 64; i++)
+		use("fill", 7, i * 64, 1);
+	CHECK_EQ("large", map(&u, 8, 0, 64, false), 0);
+	dev_take();
+	REQUIRE(n_pending == 2);
+	CHECK_EQ("all of it", pending[0].n + pending[1].n, 64);
+	answer_all();
+	check_pin("large", &u);
+	CHECK_EQ("large", u.rq.pin.len, 64 * PAGE);
+	unpin(&u);
 }
 
 static void test_ahead(void)
@@ -590,9 +629,11 @@ int main(void)
 	test_map();
 	test_sizes();
 	test_odd_window();
+	test_no_overlap();
 	test_ages();
 	test_batches();
 	test_mixed();
+	test_many_for_one();
 	test_ahead();
 	test_ahead_leaves_one();
 	test_ahead_writer();

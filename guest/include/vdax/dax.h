@@ -2,8 +2,8 @@
 /*
  * The DAX window of virtio-fs (VIRTIO 1.3, 5.11.6.4): which part of it shows which part of which
  * file. Files are mapped in ranges of 2^n bytes, aligned to their size in the file and in the
- * window. A range stays mapped after use, until its place is needed; then those go that were not
- * used for the longest time.
+ * window; no byte of a file is in two. A range stays mapped after use, until its place is needed;
+ * then those go that were not used for the longest time.
  *
  *	vdax_dax_init()		when INIT is done
  *	vdax_dax_map()		bytes of a file: the range that has them is pinned
@@ -185,8 +185,8 @@ int vdax_dax_init(struct vdax_dax *d, const struct vdax_dax_opts *opts);
 /*
  * Pin the byte at rq->off of rq->nodeid and what follows, rq->len bytes or as many as are in the
  * same range; for the rest ask again. A range that does not exist is made, of the smallest size
- * that has rq->len bytes (or smaller, if the window has no such place); one that can only be read
- * is made writable if rq->write says so.
+ * that has rq->len bytes, or a smaller one if the window has no such place or others have a part of
+ * these bytes. One that can only be read is made writable if rq->write says so.
  *
  * Returns 1 if it is there: rq->pin is valid and done() will not be called. 0: done() will be
  * called, with 0 and rq->pin valid, or with an error. Errors, of both: -VDAX_EINVAL for no bytes or
