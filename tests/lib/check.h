@@ -12,8 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static int check_failed;
-static int check_count;
+/* Weak: the same for all files of a program, so a check in a library counts, too. */
+__attribute__((weak)) int check_failed;
+__attribute__((weak)) int check_count;
 
 /* Counts one check; what is the name of the case in a table, or "". */
 #define CHECK_NAMED(what, cond)                                                                \
