@@ -261,3 +261,36 @@ bool dax_file_has(int fd, uint64_t off, const void *buf, size_t len)
 	}
 	return true;
 }
+
+struct dax_sample dax_sample_make(struct dax_guest *g, uint64_t size)
+{
+	static unsigned seed;
+	struct dax_sample f = { .seed = ++seed };
+
+	snprintf(f.name, sizeof(f.name), "sample%u", f.seed);
+	f.fd = dax_make(g->d, f.name, f.seed, size);
+	f.node = dax_find(g, f.name);
+	f.fh = fsd_open(g->r, 1, FUSE_OPEN, f.node, O_RDWR);
+	return f;
+}
+
+void dax_sample_drop(struct dax_guest *g, struct dax_sample *f)
+{
+	CHECK_EQ("RELEASE", dax_release(g, f->node, f->fh), 0);
+	CHECK_EQ("FORGET", fsd_forget(g->r, 0, f->node, 1), 0);
+	close(f->fd);
+}
+
+uint64_t dax_sample_size(const struct dax_sample *f)
+{
+	struct stat st;
+
+	REQUIRE(!fstat(f->fd, &st));
+	return (uint64_t)st.st_size;
+}
+
+void dax_sample_map(struct dax_guest *g, const struct dax_sample *f, uint64_t flags)
+{
+	for (uint64_t at = 0; at < MAX(dax_sample_size(f), 1u); at += DAX_RANGE)
+		CHECK_EQ("map", dax_map(g, f->node, at, DAX_RANGE, flags, at), 0);
+}

@@ -78,6 +78,20 @@ void dax_pattern(unsigned seed, uint64_t off, void *buf, size_t len);
 /* Makes a file of the share; an open descriptor, read and write. */
 int dax_make(const struct fsd *d, const char *name, unsigned seed, uint64_t size);
 
+/* A file with a name of its own, that both sides have open, for reading and writing. */
+struct dax_sample {
+	char name[16];
+	unsigned seed;
+	int fd;		   /* the host's */
+	uint64_t node, fh; /* the guest's */
+};
+
+struct dax_sample dax_sample_make(struct dax_guest *g, uint64_t size);
+void dax_sample_drop(struct dax_guest *g, struct dax_sample *f);
+uint64_t dax_sample_size(const struct dax_sample *f);
+/* All of it, from the begin of the window, in ranges. */
+void dax_sample_map(struct dax_guest *g, const struct dax_sample *f, uint64_t flags);
+
 /* Has the file these bytes there? */
 bool dax_file_has(int fd, uint64_t off, const void *buf, size_t len);
 
