@@ -90,6 +90,8 @@ static const struct option_def options[] = {
 	  "which ones: never,exec,writers,any-fs,min-size=BYTES,min-age=SECONDS" },
 	{ "dax-copies", "SIZE", OPTION_SIZE, FS_AT(dax_copies),
 	  "memory for copies of what cannot be mapped (default: 64M)" },
+	{ "dax-maps", "N", OPTION_U32, FS_AT(dax_maps),
+	  "mappings at a time, of QEMU's 512 for the whole VM (default: 480)" },
 
 	{ "sandbox", "namespace|chroot|none", OPTION_ENUM, AT(sandbox),
 	  "what the daemon can see (default: namespace)" },
@@ -129,6 +131,9 @@ static const struct option_def old_options[] = {
 	{ "source", "PATH", OPTION_STRING, FS_AT(shared_dir), "" },
 	{ "cache", CACHES, OPTION_ENUM, FS_AT(cache), "" },
 	{ "timeout", "SECONDS", OPTION_SECONDS, AT(timeout_ns), "" },
+	{ "dax-maps", "N", OPTION_U32, FS_AT(dax_maps),
+	  "mappings at a time, of QEMU's 512 for the whole VM (default: 480)" },
+
 	{ "sandbox", "namespace|chroot|none", OPTION_ENUM, AT(sandbox), "" },
 	{ "modcaps", "LIST", OPTION_STRING, AT(modcaps), "" },
 	{ "xattrmap", "RULES", OPTION_STRING, FS_AT(xattrmap), "" },
@@ -266,6 +271,8 @@ static int check_texts(struct fs_options *o)
 	if (!ret && o->dax_window &&
 	    fs_dax_window_parse(&o->fs.dax_window, o->dax_window, err, sizeof(err)))
 		ret = usage_error("%s", err);
+	if (!ret && (!o->fs.dax_maps || o->fs.dax_maps > FS_DAX_MAPS_MAX))
+		ret = usage_error("--dax-maps wants 1 to %u", FS_DAX_MAPS_MAX);
 	if (!ret && o->dax_policy &&
 	    fs_dax_policy_parse(&o->fs.dax_policy, o->dax_policy, err, sizeof(err)))
 		ret = usage_error("%s", err);
@@ -329,6 +336,7 @@ bool fs_options_parse(int argc, char **argv, struct fs_options *o, int *status)
 			.readdirplus = true,
 			.inode_file_handles = FS_HANDLES_PREFER,
 			.dax_copies = FS_DAX_COPIES,
+			.dax_maps = FS_DAX_MAPS,
 			.dax_policy = fs_dax_policy_default },
 		.fd = FS_FD_NOT_SET,
 		.seccomp = FILTER_KILL,

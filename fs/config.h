@@ -57,6 +57,12 @@ enum fs_migration_on_error {
 #define FS_DAX_MIN_SIZE	  (1u << 20)
 #define FS_DAX_MIN_AGE_NS UINT64_C(5000000000)
 #define FS_DAX_COPIES	  (UINT64_C(64) << 20)
+/*
+ * QEMU 11.1.3 aborts at 512 memory regions in a VM, all devices together, if one of them has memory
+ * slots; RAM and other devices need some. (KVM has 32764.)
+ */
+#define FS_DAX_MAPS	480u
+#define FS_DAX_MAPS_MAX 32000u
 
 /*
  * Which files get FUSE_ATTR_DAX, so are mapped by a guest that leaves it to us (dax=inode, its
@@ -120,6 +126,7 @@ struct fs_config {
 	/* DAX window */
 	uint64_t dax_window; /* bytes, a multiple of FS_DAX_RANGE; 0: none */
 	uint64_t dax_copies; /* bytes of private copies of files that cannot be mapped, at most */
+	uint32_t dax_maps;   /* live mappings, 1..FS_DAX_MAPS_MAX */
 	struct fs_dax_policy dax_policy;
 
 	/* migration */

@@ -389,7 +389,7 @@ int dax_init(struct fs *fs)
 		return -ENOMEM;
 	d->fs = fs;
 	d->size = fs->cfg->dax_window;
-	d->max_maps = DAX_MAPS_MAX;
+	d->max_maps = fs->cfg->dax_maps;
 	d->copies_fd = -1;
 	d->copies_ro_fd = -1;
 	d->write_back_ns = DAX_WRITE_BACK_MIN_NS;

@@ -19,12 +19,6 @@
 #define DAX_WRITE_BACK_MIN_NS 20000000u
 
 /*
- * Live pieces. QEMU gives up on a device that continues after a stop with more than its 512 memory
- * slots, of which RAM and other devices need some.
- */
-#define DAX_MAPS_MAX 480u
-
-/*
  * A file that has pieces, or is about to. One for each (device, inode number), however the guest
  * came to it. Goes with its last reference: pieces and operations have one each.
  */
