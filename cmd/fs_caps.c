@@ -12,7 +12,8 @@
 
 #define BIT(cap) ((uint64_t)1 << (cap))
 
-/* Serving files on behalf of any user, as a file server does; and asking who else writes to them. */
+/* Serving files on behalf of any user, as a file server does; and asking who else writes to them.
+ */
 static const uint64_t always = BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_FOWNER) |
 			       BIT(CAP_FSETID) | BIT(CAP_SETGID) | BIT(CAP_SETUID) |
 			       BIT(CAP_MKNOD) | BIT(CAP_SETFCAP) | BIT(CAP_LEASE);

@@ -131,8 +131,6 @@ static const struct option_def old_options[] = {
 	{ "source", "PATH", OPTION_STRING, FS_AT(shared_dir), "" },
 	{ "cache", CACHES, OPTION_ENUM, FS_AT(cache), "" },
 	{ "timeout", "SECONDS", OPTION_SECONDS, AT(timeout_ns), "" },
-	{ "dax-maps", "N", OPTION_U32, FS_AT(dax_maps),
-	  "mappings at a time, of QEMU's 512 for the whole VM (default: 480)" },
 
 	{ "sandbox", "namespace|chroot|none", OPTION_ENUM, AT(sandbox), "" },
 	{ "modcaps", "LIST", OPTION_STRING, AT(modcaps), "" },

@@ -240,7 +240,7 @@ int dax_file_get(struct dax *d, struct inode *i, bool write, struct dax_file **o
 	if (ret)
 		dax_file_put(d, f);
 	pthread_mutex_unlock(&d->lock);
-	*out = f;
+	*out = ret ? NULL : f;
 	return ret;
 }
 

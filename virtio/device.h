@@ -93,8 +93,8 @@ struct device_ops {
 	bool (*shm_file)(void *dev, dev_t st_dev, ino_t st_ino);
 
 	/*
-	 * What it maps may belong to one VM only: a front end is not served while a former one, which
-	 * may still have it mapped, lives.
+	 * What it maps may belong to one VM only: a front end is not served while a former one,
+	 * which may still have it mapped, lives.
 	 */
 	bool exclusive;
 
@@ -106,9 +106,9 @@ struct device_ops {
 	void (*reset)(void *dev);
 
 	/*
-	 * The control thread has nothing else to do, and somebody has asked for this, or the time that
-	 * it returned the last time has passed: nanoseconds, or UINT64_MAX for never. NULL: not
-	 * interested.
+	 * The control thread has nothing else to do, and somebody has asked for this, or the time
+	 * that it returned the last time has passed: nanoseconds, or UINT64_MAX for never. NULL:
+	 * not interested.
 	 */
 	uint64_t (*attend)(void *dev);
 
