@@ -190,6 +190,7 @@ int fs_process_nofile(uint32_t wanted, struct fs_config *cfg)
 {
 	uint64_t ours = NOFILE_REGIONS + NOFILE_OTHERS +
 			(uint64_t)NOFILE_QUEUE * (cfg->num_queues + 1);
+	uint64_t window = 0;
 	struct rlimit now;
 	int ret = getrlimit(RLIMIT_NOFILE, &now) < 0 ? -errno : 0;
 
@@ -208,8 +209,10 @@ int fs_process_nofile(uint32_t wanted, struct fs_config *cfg)
 	}
 	cfg->rlimit_nofile = now.rlim_cur;
 	cfg->guest_fds = now.rlim_cur - ours;
-	/* The rest is for files that the guest has open. */
-	cfg->max_inode_fds = (now.rlim_cur - ours) / 4 * 3;
+	/* Each mapping may be of another file. The rest is for files that the guest has open. */
+	if (cfg->dax_window)
+		window = MIN(cfg->dax_maps, cfg->guest_fds / 4);
+	cfg->max_inode_fds = (cfg->guest_fds - window) / 4 * 3;
 	log_debug(NULL, "%" PRIu64 " descriptors, %" PRIu64 " of them for inodes",
 		  cfg->rlimit_nofile, cfg->max_inode_fds);
 	return 0;
