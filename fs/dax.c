@@ -73,10 +73,10 @@ static int finish_setup(struct dax *d, const struct dax_op *op)
 		ret = dax_copies_write(d, op->off, op->end);
 	dax_copies_unlock(d);
 	pthread_mutex_lock(&d->lock);
-	if (ret)
+	if (ret && !op->had) /* else it goes on using what it had */
 		dax_disown(d, op->off, op->end);
-	else if (op->write)
-		need_time(d); /* they are written back from now on */
+	else if (op->write) /* they are written back from now on, before whatever else is due */
+		d->fs->host->attend(d->fs->host->ctx);
 	pthread_mutex_unlock(&d->lock);
 	return ret;
 }

@@ -15,6 +15,9 @@
 /* What nobody has asked for in so long is unmapped: others may want to write or to execute it. */
 #define IDLE_NS (60ull * NS_PER_S)
 
+/* What could not be unmapped when its time had come is tried again after this time. */
+#define IDLE_AGAIN_NS NS_PER_S
+
 /* How often copies are written back: a guest that stores is looked after more often. */
 #define WRITE_BACK_MAX_NS NS_PER_S
 
@@ -67,7 +70,7 @@ static void end_op(struct dax *d, int err)
 	struct dax_op *op = dax_ops_take(&d->todo);
 
 	op->err = err;
-	if (op->kind == DAX_SETUP && !err)
+	if (op->kind == DAX_SETUP && !err && !op->void_ticket)
 		dax_take(d, op);
 	else if (op->kind == DAX_SETUP) {
 		op->file->wanted--;
@@ -133,10 +136,22 @@ static void mapped(struct shm_req *req, int err)
 	pthread_mutex_unlock(&d->lock);
 }
 
+/*
+ * QEMU makes an empty file as long as the mapping: a file that has become so since somebody looked
+ * at it is not mapped. The last look is as late as it can be.
+ */
+static bool in_file(const struct dax_piece *p)
+{
+	struct stat st;
+
+	return p->copy ||
+	       (fstat(p->file->fd, &st) == 0 && (uint64_t)st.st_size >= p->foff + p->len);
+}
+
 int dax_piece_map(struct dax *d, struct dax_piece *p)
 {
 	bool read_only = !p->file->writable && d->read_only == RO_ENFORCED;
-	int ret;
+	int ret = -EIO;
 
 	d->subject = p;
 	d->req = (struct shm_req){
@@ -150,7 +165,8 @@ int dax_piece_map(struct dax *d, struct dax_piece *p)
 		.len = p->len,
 		.done = mapped,
 	};
-	ret = request(d, true);
+	if (in_file(p))
+		ret = request(d, true);
 	if (ret < 0)
 		dax_piece_gone(d, p);
 	else
@@ -193,11 +209,17 @@ int dax_piece_unmap(struct dax *d, struct dax_piece *p)
 	return ret;
 }
 
-/* Unmaps, one after the other, what is idle or in doubt. */
+/*
+ * Unmaps, one after the other, what is idle or in doubt. What was set up meanwhile, by requests
+ * that were under way when the session ended, is nobody's.
+ */
 static int clear_step(struct dax *d)
 {
-	struct dax_piece *p = d->map.oldest;
+	struct dax_piece *p;
 
+	dax_disown(d, 0, d->size);
+	dax_look_away(d, d->ahead.file);
+	p = d->map.oldest;
 	for (size_t i = 0; !p && i < d->map.n; i++)
 		if (d->map.v[i]->state == PIECE_UNSURE)
 			p = d->map.v[i];
@@ -363,11 +385,12 @@ static uint64_t next_due(const struct dax *d, uint64_t now)
 
 	if (!d->running)
 		return ns;
-	if (d->map.oldest)
-		ns = d->map.oldest->idle_ns + IDLE_NS - MIN(now, d->map.oldest->idle_ns + IDLE_NS);
-	if (d->n_written)
-		ns = MIN(ns, d->write_back_ns);
-	return ns == UINT64_MAX ? ns : MAX(ns, 1u);
+	if (d->map.oldest) {
+		uint64_t at = d->map.oldest->idle_ns + IDLE_NS;
+
+		ns = at > now ? at - now : IDLE_AGAIN_NS;
+	}
+	return d->n_written ? MIN(ns, d->write_back_ns) : ns;
 }
 
 uint64_t dax_attend(void *dev)

@@ -156,6 +156,7 @@ void dax_look_away(struct dax *d, const struct dax_file *f)
 /* Everything is in place: the guest owns it. */
 void dax_take(struct dax *d, struct dax_op *op)
 {
+	op->had = dax_map_count(&d->map, op->off, op->end);
 	dax_own(d, op->off, op->end);
 	op->file->wanted--;
 	d->n.hits += !op->mapped;

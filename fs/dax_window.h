@@ -61,6 +61,7 @@ struct dax_op {
 	bool write;
 	bool mapped;	  /* needed the front end */
 	bool again;	  /* was tried before */
+	bool had;	  /* the guest owned some of it already */
 	bool void_ticket; /* the ring has gone: nobody to answer */
 	int err;	  /* the outcome */
 };
