@@ -181,8 +181,8 @@ static inline struct fs_device *fs_device_new(void)
 	return f;
 }
 
-/* With these INIT flags of the guest. */
-static inline void fs_device_start(struct fs_device *f, uint64_t features)
+/* Everything but a session of the guest's. */
+static inline void fs_device_make(struct fs_device *f)
 {
 	f->box.root_fd = f->dir_fd;
 	f->box.proc_self_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -193,6 +193,12 @@ static inline void fs_device_start(struct fs_device *f, uint64_t features)
 	fs_set_host(&f->fs, &f->host);
 	for (unsigned q = 0; q < FS_DEVICE_QUEUES; q++)
 		f->driver[q] = fake_new(FS_DEVICE_RING, 0);
+}
+
+/* With these INIT flags of the guest. */
+static inline void fs_device_start(struct fs_device *f, uint64_t features)
+{
+	fs_device_make(f);
 	fs_device_init_session(f, features);
 }
 
