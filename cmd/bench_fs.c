@@ -29,6 +29,7 @@
 #define NUMBERS_MAX	16u
 #define LARGE_DEPTH_MAX 16u
 #define WARM_UP_NS	20000000u
+#define SPARE_MAPS	16u /* what a daemon maps before it is asked */
 
 struct cfg {
 	const char *daemon;
@@ -65,7 +66,7 @@ static const struct option_def options[] = {
 	  "CPUs: apart (a half for us, a half for the daemons; default), together (one), no" },
 	{ "dax", NULL, OPTION_FLAG, AT(dax), "measure the DAX window instead" },
 	{ "dax-size", "SIZE", OPTION_SIZE, AT(dax_size), "of the file for it (default: 1G)" },
-	{ "dax-range", "SIZE", OPTION_SIZE, AT(dax_range), "mapped at once (default: 4M)" },
+	{ "dax-range", "SIZE", OPTION_SIZE, AT(dax_range), "mapped at once (default: 2M)" },
 	{ "json", NULL, OPTION_FLAG, AT(json), "print a JSON object" },
 };
 
@@ -273,15 +274,16 @@ static int start_daemon(struct bench *b, const char *command)
 static const char *first_command(const struct bench *b)
 {
 	static char ours[350];
-	char self[180], window[40] = "";
+	char self[180], window[80] = "";
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
 	if (b->cfg->daemon)
 		return b->cfg->daemon;
 	self[n > 0 ? n : 0] = '\0';
 	if (b->cfg->dax)
-		snprintf(window, sizeof(window), " --dax-window %lluM",
-			 (unsigned long long)(bench_dax_window(&b->dax) / MIB(1)));
+		snprintf(window, sizeof(window), " --dax-window %lluM --dax-maps %llu",
+			 (unsigned long long)(bench_dax_window(&b->dax) / MIB(1)),
+			 (unsigned long long)(b->dax.size / b->dax.range + SPARE_MAPS));
 	snprintf(ours, sizeof(ours),
 		 "%s fs --socket-path {socket} --shared-dir {dir} --tag bench%s", self, window);
 	return ours;
@@ -416,7 +418,7 @@ int cmd_bench_fs(int argc, char **argv)
 				  .queues = "1",
 				  .pin = "apart",
 				  .dax_size = GIB(1),
-				  .dax_range = MIB(4) };
+				  .dax_range = MIB(2) };
 	int i = options_parse(&bench_fs_command, argc, argv, &cfg);
 	const char *wrong;
 

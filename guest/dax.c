@@ -122,6 +122,23 @@ static unsigned int order_for(const struct vdax_dax_book *b, uint64_t len)
 	return order;
 }
 
+/* A free range, unless there are as many as there may be. */
+static struct vdax_dax_range *take(struct vdax_dax *d, unsigned int order, uint64_t nodeid,
+				   uint64_t off, bool *again)
+{
+	if (d->opts.max_mapped && d->book.mapped >= d->opts.max_mapped)
+		return NULL;
+	return vdax_book_take(&d->book, order, nodeid, off, again);
+}
+
+/* See that take() will succeed. As vdax_dax_reclaim(). */
+static int make_room(struct vdax_dax *d, unsigned int order)
+{
+	bool too_many = d->opts.max_mapped && d->book.mapped >= d->opts.max_mapped;
+
+	return vdax_dax_reclaim(d, too_many ? 0 : order);
+}
+
 static int map_new(struct vdax_dax *d, struct vdax_dax_rq *rq)
 {
 	unsigned int order = order_for(&d->book, rq->len);
@@ -131,15 +148,14 @@ static int map_new(struct vdax_dax *d, struct vdax_dax_rq *rq)
 	order = vdax_book_fit(&d->book, order, rq->nodeid, rq->off);
 	for (;; order--) {
 		bool again;
-		struct vdax_dax_range *r = vdax_book_take(&d->book, order, rq->nodeid, rq->off,
-							  &again);
+		struct vdax_dax_range *r = take(d, order, rq->nodeid, rq->off, &again);
 		int ret;
 
 		if (r)
 			return unless_full(d, vdax_dax_send_new(d, r, rq->write, again, rq));
 		if (d->removing)
 			return 0;
-		ret = vdax_dax_reclaim(d, order);
+		ret = make_room(d, order);
 		if (ret)
 			return ret > 0 ? 0 : unless_full(d, ret);
 		if (!order) {
@@ -165,10 +181,10 @@ static void map_ahead(struct vdax_dax *d, const struct vdax_dax_range *r, uint64
 		if (vdax_book_find(&d->book, r->nodeid, off) ||
 		    vdax_book_fit(&d->book, r->order, r->nodeid, off) != r->order)
 			continue;
-		next = vdax_book_take(&d->book, r->order, r->nodeid, off, &again);
+		next = take(d, r->order, r->nodeid, off, &again);
 		if (!next) {
 			if (!d->removing)
-				vdax_dax_reclaim(d, r->order);
+				make_room(d, r->order);
 			return;
 		}
 		next->ahead = true;

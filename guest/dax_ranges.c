@@ -251,6 +251,7 @@ struct vdax_dax_range *vdax_book_take(struct vdax_dax_book *b, unsigned int orde
 	r->pins = 0;
 	r->writable = r->upgrading = r->ahead = false;
 	join_file(b, r);
+	b->mapped++;
 	return r;
 }
 
@@ -270,6 +271,7 @@ void vdax_book_free(struct vdax_dax_book *b, struct vdax_dax_range *r, bool know
 	struct vdax_dax_range *buddy;
 
 	leave_file(b, r);
+	b->mapped--;
 	if (!known)
 		unknow(b, r);
 	while ((buddy = free_buddy(b, r))) {
@@ -328,6 +330,7 @@ void vdax_book_keep(struct vdax_dax_book *b, struct vdax_dax_range *r)
 void vdax_book_lose(struct vdax_dax_book *b, struct vdax_dax_range *r)
 {
 	leave_file(b, r);
+	b->mapped--;
 	unknow(b, r);
 	r->state = VDAX_DAX_LOST;
 }

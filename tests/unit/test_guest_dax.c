@@ -198,6 +198,33 @@ static void test_mixed(void)
 	use("the large one goes for a small one, if it is the oldest", 7, 0, 1);
 }
 
+/* The window has room, but there may be no more ranges. */
+static void test_max_mapped(void)
+{
+	struct user u[4] = { { .calls = 0 } };
+
+	start(64, 1, 8);
+	dax_opts.max_mapped = 4;
+	start_again();
+	use("oldest", 7, 0, 8);
+	for (unsigned int i = 0; i < 3; i++)
+		map_pinned("three", &u[i], 8, i * 8, 1, false);
+	CHECK_EQ("a fifth", map(&u[3], 9, 0, 8, false), 0);
+	dev_take();
+	REQUIRE(n_pending == 1);
+	CHECK_NAMED("takes one back", !pending[0].setup && pending[0].n == 1);
+	answer_all();
+	check_pin("a fifth", &u[3]);
+	CHECK_EQ("as large as it wants", u[3].rq.pin.len, 8 * PAGE);
+	CHECK_EQ("the oldest", is_mapped(7, 0), false);
+	CHECK_EQ("all are pinned", map(&(struct user){ .calls = 0 }, 9, 8, 1, false), -VDAX_EAGAIN);
+	for (unsigned int i = 0; i < 4; i++)
+		unpin(&u[i]);
+	for (uint64_t i = 0; i < 20; i++)
+		use("many", 10, i, 1);
+	CHECK_EQ("no more than these", dax.book.mapped <= 4, 1);
+}
+
 /* More ranges go for one than a request has room for. */
 static void test_many_for_one(void)
 {
@@ -634,6 +661,7 @@ int main(void)
 	test_batches();
 	test_mixed();
 	test_many_for_one();
+	test_max_mapped();
 	test_ahead();
 	test_ahead_leaves_one();
 	test_ahead_writer();

@@ -157,16 +157,17 @@ static void random_drain(void)
 
 static const struct {
 	const char *name;
-	unsigned int pages, min, max, ops, ahead, batch, failures;
+	unsigned int pages, min, max, ops, ahead, batch, failures, max_mapped;
 	uint64_t features;
 } random_cases[] = {
-	{ "one size", 32, 1, 1, 8, 0, 0, 0, INDIRECT },
-	{ "many sizes", 100, 1, 16, 8, 0, 0, 0, INDIRECT },
-	{ "ahead", 64, 1, 8, 8, 2, 0, 0, INDIRECT },
-	{ "failures", 128, 1, 16, 8, 1, 0, 10, INDIRECT },
-	{ "two requests", 64, 2, 16, 2, 1, 0, 20, INDIRECT },
-	{ "a full ring", 200, 1, 8, OPS_MAX, 3, 32, 30, EVENT_IDX },
-	{ "a small window", 8, 1, 4, 8, 1, 1, 0, INDIRECT },
+	{ "one size", 32, 1, 1, 8, 0, 0, 0, 0, INDIRECT },
+	{ "many sizes", 100, 1, 16, 8, 0, 0, 0, 0, INDIRECT },
+	{ "ahead", 64, 1, 8, 8, 2, 0, 0, 0, INDIRECT },
+	{ "failures", 128, 1, 16, 8, 1, 0, 10, 0, INDIRECT },
+	{ "two requests", 64, 2, 16, 2, 1, 0, 20, 0, INDIRECT },
+	{ "a full ring", 200, 1, 8, OPS_MAX, 3, 32, 30, 0, EVENT_IDX },
+	{ "few ranges", 200, 1, 16, 8, 1, 0, 0, 20, INDIRECT },
+	{ "a small window", 8, 1, 4, 8, 1, 1, 0, 0, INDIRECT },
 };
 
 static void test_random(unsigned int k, unsigned int steps)
@@ -177,12 +178,15 @@ static void test_random(unsigned int k, unsigned int steps)
 	dax_opts.num_ops = random_cases[k].ops;
 	dax_opts.ahead = random_cases[k].ahead;
 	dax_opts.batch = random_cases[k].batch;
+	dax_opts.max_mapped = random_cases[k].max_mapped;
 	start_again();
 	memset(users, 0, sizeof(users));
 	memset(forgetting, 0, sizeof(forgetting));
 	ends_ok = ends_badly = full = 0;
 	for (unsigned int i = 0; i < steps; i++)
 		random_step(random_cases[k].failures);
+	if (dax_opts.max_mapped)
+		CHECK_EQ("too many", dax.book.mapped <= dax_opts.max_mapped, 1);
 	random_drain();
 	CHECK_NAMED(random_cases[k].name, ends_ok > steps / 10);
 	CHECK_NAMED(random_cases[k].name, dax.stats.hits && dax.stats.reclaimed);

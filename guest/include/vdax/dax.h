@@ -63,7 +63,8 @@ struct vdax_dax_book {
 	struct vdax_dax_list free[VDAX_DAX_ORDERS];
 	uint32_t known[VDAX_DAX_ORDERS]; /* ranges that can be found, of each size */
 	struct vdax_dax_list ages;	 /* mapped and not pinned, the oldest first */
-	uint32_t pinned;		 /* ranges */
+	uint32_t mapped; /* ranges, with those under way and those on their way out */
+	uint32_t pinned; /* ranges */
 	uint64_t clock;
 };
 
@@ -147,8 +148,9 @@ struct vdax_dax_opts {
 	struct vdax_dax_op *ops; /* requests under way at once */
 	unsigned int num_ops;	 /* 2 or more */
 
-	unsigned int ahead; /* ranges to map ahead of a sequential reader; 0: none */
-	unsigned int batch; /* ranges to reclaim together; 0: VDAX_DAX_BATCH */
+	uint32_t max_mapped; /* ranges at once, as a monitor may bear only so many; 0: any number */
+	unsigned int ahead;  /* ranges to map ahead of a sequential reader; 0: none */
+	unsigned int batch;  /* ranges to reclaim together; 0: VDAX_DAX_BATCH */
 
 	/*
 	 * Use the window also on a platform where it is not RAM-like: vdax_dax_read() and
