@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <ftw.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -281,9 +282,9 @@ static const char *first_command(const struct bench *b)
 		return b->cfg->daemon;
 	self[n > 0 ? n : 0] = '\0';
 	if (b->cfg->dax)
-		snprintf(window, sizeof(window), " --dax-window %lluM --dax-maps %llu",
-			 (unsigned long long)(bench_dax_window(&b->dax) / MIB(1)),
-			 (unsigned long long)(b->dax.size / b->dax.range + SPARE_MAPS));
+		snprintf(window, sizeof(window), " --dax-window %" PRIu64 "M --dax-maps %" PRIu64,
+			 bench_dax_window(&b->dax) / MIB(1),
+			 b->dax.size / b->dax.range + SPARE_MAPS);
 	snprintf(ours, sizeof(ours),
 		 "%s fs --socket-path {socket} --shared-dir {dir} --tag bench%s", self, window);
 	return ours;
