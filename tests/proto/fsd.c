@@ -44,6 +44,9 @@ void fsd_stop(struct fsd *d)
 
 void fsd_end(struct fsd *d)
 {
+	for (unsigned i = 0; i < DAEMONS_MAX; i++)
+		if (known[i] == d)
+			known[i] = NULL;
 	fsd_stop(d);
 	if (d->dir[0])
 		nftw(d->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
@@ -57,7 +60,7 @@ static void clean_up(void)
 			fsd_end(known[i]);
 }
 
-/* It is ended at exit. */
+/* It is ended at exit, if not before. */
 static void know(struct fsd *d)
 {
 	unsigned i = 0;
@@ -65,7 +68,7 @@ static void know(struct fsd *d)
 	if (!ours)
 		atexit(clean_up);
 	ours = getpid();
-	while (known[i] && known[i] != d)
+	while (i < DAEMONS_MAX && known[i])
 		i++;
 	REQUIRE(i < DAEMONS_MAX);
 	known[i] = d;

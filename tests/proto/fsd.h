@@ -20,7 +20,7 @@ struct fsd {
 	char share[80], sock[80], log[80]; /* log: what it says */
 };
 
-/* Makes d->dir, below where, and the empty share. d is to live until exit. */
+/* Makes d->dir, below where, and the empty share. d is to live until fsd_end(), or exit. */
 void fsd_prepare(struct fsd *d, const char *where);
 
 /* Another one, of the share of the first, which lives longer. */

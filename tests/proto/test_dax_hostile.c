@@ -220,6 +220,27 @@ static void test_small_ranges(void)
 	dax_close(&g);
 }
 
+/* Where other devices of the VM need room, too. */
+static void test_few_maps(void)
+{
+	static const char *const few[] = { "--dax-window", DAX_WINDOW, "--dax-maps", "20", NULL };
+	struct dax_guest g;
+	unsigned mapped = 0;
+	uint64_t node;
+	struct fsd e;
+
+	fsd_prepare_second(&e, &d, "/tmp");
+	fsd_start(&e, few);
+	dax_boot(&g, &e, NULL);
+	node = dax_find(&g, "file");
+	for (unsigned i = 0; i < 40; i++)
+		mapped += !dax_map(&g, node, 0, DAX_PAGE, DAX_RW, i * 2 * DAX_PAGE);
+	CHECK_EQ("as many as there may be", mapped, 20);
+	CHECK_EQ("and not more", g.f->maps.n, 20);
+	dax_close(&g);
+	fsd_end(&e);
+}
+
 /* Private copies of what is not there, everywhere. */
 static void test_behind_the_end(void)
 {
@@ -351,6 +372,7 @@ int main(void)
 	test_removals();
 	test_long_list();
 	test_small_ranges();
+	test_few_maps();
 	test_behind_the_end();
 	for (unsigned i = first; i < first + 3; i++) {
 		fprintf(stderr, "seed %u\n", i);

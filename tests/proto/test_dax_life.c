@@ -85,11 +85,11 @@ static void test_init_again(void)
 }
 
 /* The front end drops all mappings at a reset, and does not say so. */
-static void test_reset(uint64_t drop_protocol)
+static void test_reset(const struct fsd *of, uint64_t drop_protocol)
 {
 	struct dax_guest g;
 
-	dax_boot(&g, &d, &(struct front_opts){ .drop_protocol = drop_protocol });
+	dax_boot(&g, of, &(struct front_opts){ .drop_protocol = drop_protocol });
 	for (int i = 0; i < 4; i++) {
 		uint64_t node = dax_find(&g, "file"), maps = g.f->stats.maps;
 
@@ -103,6 +103,18 @@ static void test_reset(uint64_t drop_protocol)
 	}
 	CHECK_EQ("none was refused", g.f->stats.map_errors, 0);
 	dax_close(&g);
+}
+
+/* There RAM of a VM may be as well: by the file system the mappings are not told from it. */
+static void test_reset_on_tmpfs(void)
+{
+	struct fsd e;
+
+	fsd_prepare(&e, "/dev/shm");
+	close(dax_make(&e, "file", SEED, MIB(16)));
+	fsd_start(&e, plain);
+	test_reset(&e, 0);
+	fsd_end(&e);
 }
 
 static void test_front_end_goes(void)
@@ -421,8 +433,9 @@ int main(void)
 	fsd_start(&d, plain);
 	test_destroy();
 	test_init_again();
-	test_reset(0);
-	test_reset(BIT(CONFIGURE_MEM_SLOTS));
+	test_reset(&d, 0);
+	test_reset(&d, BIT(CONFIGURE_MEM_SLOTS));
+	test_reset_on_tmpfs();
 	test_front_end_goes();
 	test_stop_cont();
 	test_reset_after_cont();

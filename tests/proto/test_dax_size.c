@@ -268,6 +268,47 @@ static void test_growth_keeps_stores(void)
 	dax_close(&g);
 }
 
+/* What was stored behind the end was never a part of the file, and does not become one. */
+static void test_growth_over_stray_stores(void)
+{
+	struct dax_sample f;
+	struct dax_guest g;
+
+	dax_boot(&g, &d, NULL);
+	f = dax_sample_make(&g, 100);
+	dax_sample_map(&g, &f, DAX_RW);
+	CHECK(dax_store(&g, 200, "stray", 5));
+	CHECK(dax_store(&g, 9000, "stray", 5));
+	CHECK_EQ("SETATTR", dax_truncate(&g, f.node, 10000), 0);
+	CHECK_NAMED("zeros", dax_shows_zeros(&g, 100, 9900));
+	CHECK_EQ("FSYNC", dax_fsync(&g, f.node, f.fh), 0);
+	CHECK_NAMED("zeros", dax_file_has(f.fd, 200, "\0\0\0\0\0", 5));
+	CHECK_NAMED("zeros", dax_file_has(f.fd, 9000, "\0\0\0\0\0", 5));
+	dax_sample_drop(&g, &f);
+	dax_close(&g);
+}
+
+/* Another file comes to its place before it was written back. */
+static void test_replaced_copy_is_saved(void)
+{
+	struct dax_sample f, other;
+	struct dax_guest g;
+
+	dax_boot(&g, &d, NULL);
+	f = dax_sample_make(&g, 100);
+	other = dax_sample_make(&g, 200);
+	for (char i = 0; i < 20; i++) {
+		CHECK_EQ("map", dax_map(&g, f.node, 0, DAX_RANGE, DAX_RW, 0), 0);
+		CHECK(dax_store(&g, 50, &i, 1));
+		CHECK_EQ("map", dax_map(&g, other.node, 0, DAX_RANGE, DAX_RW, 0), 0);
+		CHECK_NAMED("the other", dax_shows(&g, 0, other.seed, 0, 200));
+		CHECK_NAMED("what was stored", dax_file_has(f.fd, 50, &i, 1));
+	}
+	dax_sample_drop(&g, &f);
+	dax_sample_drop(&g, &other);
+	dax_close(&g);
+}
+
 static void test_appending(void)
 {
 	struct dax_guest g;
@@ -445,6 +486,7 @@ static void test_shrink(uint64_t size, uint64_t less)
 	CHECK_EQ("size", dax_sample_size(&f), less);
 	CHECK_EQ("the mapping is left", g.f->stats.unmaps, unmaps);
 	CHECK_NAMED("what is left", dax_shows(&g, 0, f.seed, 0, less));
+	CHECK_NAMED("behind it", dax_shows_zeros(&g, less, align_up(less, DAX_PAGE) - less));
 	CHECK_EQ("and back", dax_truncate(&g, f.node, size), 0);
 	CHECK_NAMED("what is left", dax_shows(&g, 0, f.seed, 0, less));
 	CHECK_NAMED("zeros", dax_shows_zeros(&g, less, size - less));
@@ -494,6 +536,8 @@ int main(void)
 	test_growth(DAX_PAGE);
 	test_growth(12 * DAX_PAGE - 1900);
 	test_growth_keeps_stores();
+	test_growth_over_stray_stores();
+	test_replaced_copy_is_saved();
 	test_appending();
 	test_stores_and_requests_agree();
 	test_later_request_counts();
@@ -501,6 +545,8 @@ int main(void)
 	test_shrink(KIB(64), KIB(8));
 	test_shrink(KIB(64) + 99, 5000);
 	test_shrink(7000, 100);
+	test_shrink(7000, 6000);
+	test_shrink(3000, 1);
 	test_empty();
 	fsd_end(&d);
 	return check_done();
