@@ -293,12 +293,13 @@ static struct dax_file *with_copies(struct dax *d, const struct inode *i)
 	return f;
 }
 
+/* With the reference: saves its copies, or, up to an end, brings them together with the file. */
 static int merge(struct dax *d, struct dax_file *f, uint64_t off, uint64_t end)
 {
 	int ret;
 
 	dax_copies_lock(d);
-	ret = dax_copies_merge(d, f, off, end);
+	ret = end ? dax_copies_merge(d, f, off, end) : dax_copies_save(d, f);
 	dax_copies_unlock(d);
 	pthread_mutex_lock(&d->lock);
 	dax_file_put(d, f);
@@ -318,7 +319,7 @@ int dax_write_back(struct fs *fs, struct inode *i)
 {
 	struct dax_file *f = with_copies(fs->dax, i);
 
-	return f ? merge(fs->dax, f, 0, UINT64_MAX) : 0;
+	return f ? merge(fs->dax, f, 0, 0) : 0;
 }
 
 void dax_seen(struct fs *fs, struct inode *i, const struct statx *st)

@@ -111,8 +111,11 @@ static int write_all(int fd, const uint8_t *buf, size_t len, uint64_t off)
 }
 
 /* What the guest has stored into [0, len) of the part since goes to the file. 0 or -errno. */
-static int push(const struct part *a, size_t len)
+static int push(struct dax *d, const struct part *a, size_t len)
 {
+	if (!memcmp(a->copy, a->base, len))
+		return 0;
+	d->write_back_ns = DAX_WRITE_BACK_MIN_NS; /* it will store more */
 	for (size_t i = 0, end; i < len; i = end) {
 		int ret;
 
@@ -162,10 +165,8 @@ static int merge_part(struct dax *d, const struct part *a, size_t valid, size_t 
 		memcpy(a->copy, a->file, MAX(valid, known));
 		return 0;
 	}
-	if (f->writable && memcmp(a->copy, a->base, MIN(valid, known))) {
-		ret = push(a, MIN(valid, known));
-		d->write_back_ns = DAX_WRITE_BACK_MIN_NS;
-	}
+	if (f->writable)
+		ret = push(d, a, MIN(valid, known));
 	if (!ret && (valid != known || memcmp(a->file, a->base, known)))
 		pull(a, MAX(valid, known), MIN(valid, known));
 	return ret;
@@ -177,11 +178,29 @@ static size_t below(uint64_t off, size_t len, uint64_t end)
 	return off >= end ? 0 : MIN(len, end - off);
 }
 
+static struct part part_of(const struct dax *d, struct dax_piece *p, uint64_t at, uint64_t end)
+{
+	return (struct part){
+		.p = p,
+		.off = at,
+		.len = (size_t)MIN(end - at, CHUNK),
+		.copy = d->copies + p->off + at,
+		.base = p->base ? p->base + at : NULL,
+		.file = d->buffer,
+	};
+}
+
+/* How much of p is within a file of that size. */
+static uint64_t valid_of(const struct dax_piece *p, uint64_t size)
+{
+	return size > p->foff ? MIN(size - p->foff, p->len) : 0;
+}
+
 /* [off, end) of the file, as far as the copy p has it; size is the file's. */
 static int merge_piece(struct dax *d, struct dax_piece *p, uint64_t off, uint64_t end,
 		       uint64_t size)
 {
-	uint64_t valid = size > p->foff ? MIN(size - p->foff, p->len) : 0;
+	uint64_t valid = valid_of(p, size);
 	uint64_t from = off > p->foff ? off - p->foff : 0;
 	uint64_t to = end > p->foff ? MIN(end - p->foff, p->len) : 0;
 	int ret = 0;
@@ -193,18 +212,25 @@ static int merge_piece(struct dax *d, struct dax_piece *p, uint64_t off, uint64_
 	}
 	to = MIN(to, MAX(valid, p->valid));
 	for (uint64_t at = from; at < to && !ret; at += CHUNK) {
-		struct part a = {
-			.p = p,
-			.off = at,
-			.len = (size_t)MIN(to - at, CHUNK),
-			.copy = d->copies + p->off + at,
-			.base = p->base ? p->base + at : NULL,
-			.file = d->buffer,
-		};
+		const struct part a = part_of(d, p, at, to);
 
 		ret = merge_part(d, &a, below(at, a.len, valid), below(at, a.len, p->valid));
 	}
 	p->valid = valid;
+	return ret;
+}
+
+/* What the guest has stored into p goes to the file, of which nothing has to be read for that. */
+static int save_piece(struct dax *d, struct dax_piece *p, uint64_t size)
+{
+	uint64_t end = MIN(valid_of(p, size), p->valid);
+	int ret = 0;
+
+	for (uint64_t at = 0; p->base && p->file->writable && at < end && !ret; at += CHUNK) {
+		const struct part a = part_of(d, p, at, end);
+
+		ret = push(d, &a, a.len);
+	}
 	return ret;
 }
 
@@ -227,8 +253,8 @@ static int complain(const struct dax *d, int err)
 	return err;
 }
 
-/* Pieces that leave the list meanwhile are freed by nobody: that takes the copies' lock. */
-int dax_copies_merge(struct dax *d, struct dax_file *f, uint64_t off, uint64_t end)
+/* Each copy of f; end 0: is saved, else brought together with [off, end) of the file. */
+static int each_copy(struct dax *d, struct dax_file *f, uint64_t off, uint64_t end)
 {
 	struct dax_piece *p;
 	uint64_t size;
@@ -237,13 +263,14 @@ int dax_copies_merge(struct dax *d, struct dax_file *f, uint64_t off, uint64_t e
 	if (ret)
 		return complain(d, ret);
 	pthread_mutex_lock(&d->lock);
+	/* One that leaves the list meanwhile is freed by nobody: that takes the copies' lock. */
 	for (p = f->pieces; p; p = p->next_of_file) {
-		int err = 0;
+		int err;
 
 		if (!p->copy)
 			continue;
 		pthread_mutex_unlock(&d->lock);
-		err = merge_piece(d, p, off, end, size);
+		err = end ? merge_piece(d, p, off, end, size) : save_piece(d, p, size);
 		ret = ret ? ret : err;
 		pthread_mutex_lock(&d->lock);
 	}
@@ -251,15 +278,24 @@ int dax_copies_merge(struct dax *d, struct dax_file *f, uint64_t off, uint64_t e
 	return complain(d, ret);
 }
 
+int dax_copies_merge(struct dax *d, struct dax_file *f, uint64_t off, uint64_t end)
+{
+	return each_copy(d, f, off, end);
+}
+
+int dax_copies_save(struct dax *d, struct dax_file *f)
+{
+	return each_copy(d, f, 0, 0);
+}
+
 /* --- stores --- */
 
-/* Everything of one piece. */
 static void save(struct dax *d, struct dax_piece *p)
 {
 	uint64_t size;
 	int ret = size_of(p->file, &size);
 
-	complain(d, ret ? ret : merge_piece(d, p, 0, UINT64_MAX, size));
+	complain(d, ret ? ret : save_piece(d, p, size));
 }
 
 static int give_base(struct dax *d, struct dax_piece *p)

@@ -241,6 +241,9 @@ void dax_copies_unlock(struct dax *d);
 /* Brings file and copies together, bytes [off, end) of the file. 0 or -errno. */
 int dax_copies_merge(struct dax *d, struct dax_file *f, uint64_t off, uint64_t end);
 
+/* What the guest has stored into copies of the file is in it. 0 or -errno. */
+int dax_copies_save(struct dax *d, struct dax_file *f);
+
 /* The guest may store into the pieces in [off, end) of the window from now on. 0 or -ENOMEM. */
 int dax_copies_write(struct dax *d, uint64_t off, uint64_t end);
 
