@@ -441,8 +441,10 @@ static void drop_ops(struct dax *d)
 		d->waiting[i] = 0;
 	}
 	for (op = gone[FS_MAX_QUEUES].first; op; op = op->next)
-		if (op->file)
+		if (op->file) {
 			op->file->wanted--;
+			dax_file_relock(op->file); /* the front end may have its descriptor */
+		}
 	if (d->read_only == RO_PROBING)
 		d->read_only = RO_UNKNOWN;
 	pthread_mutex_unlock(&d->lock);
