@@ -141,15 +141,19 @@ static inline int fake_shm_now(struct fake_shm *s, const struct shm_req *r)
 	return r->is_map ? fake_shm_map_now(s, r) : fake_shm_unmap_now(s, r);
 }
 
-/* What was cancelled, and still in the socket. */
+/* What was cancelled, and still in the socket. Files may have become too short for it. */
 static inline void fake_shm_read_late(struct fake_shm *s)
 {
 	struct shm_req r = s->late;
+	unsigned bad = s->bad_maps;
+	struct stat st;
 
 	if (!r.len)
 		return;
 	s->late.len = 0;
-	fake_shm_now(s, &r);
+	if (!r.is_map || (!fstat(r.fd, &st) && st.st_size))
+		fake_shm_now(s, &r);
+	s->bad_maps = bad;
 	if (r.is_map)
 		close(r.fd);
 }

@@ -558,6 +558,7 @@ static void check_continues(const char *name, enum step step, enum fake_shm_fate
 /* The guest is gone, and another one comes: nothing is left, and the place can be mapped. */
 static void check_reset(const char *name, enum step step, enum fake_shm_fate fate, bool reset)
 {
+	struct flock lk = { .l_type = F_WRLCK, .l_start = INT64_MAX, .l_len = 1 };
 	struct world w = world_new(2, pages(8));
 	uint64_t node;
 
@@ -568,6 +569,8 @@ static void check_reset(const char *name, enum step step, enum fake_shm_fate fat
 	dax_device_go_on(w.d, false);
 	CHECK_EQ(name, dax_of(w.d)->map.owned, 0);
 	CHECK_EQ(name, fake_used_idx(w.d->f->driver[1]), 0);
+	REQUIRE(!fcntl(w.fd[1], F_OFD_GETLK, &lk));
+	CHECK_EQ("no lock of ours", lk.l_type, F_UNLCK);
 	fs_device_init_session(w.d->f, DAX_DEVICE_INIT);
 	node = fs_device_lookup(w.d->f, "f0");
 	CHECK_EQ(name, dax_map(w.d, node, 0, 8, DAX_READ, 4), 0);
