@@ -28,7 +28,7 @@ void dax_boot(struct dax_guest *g, const struct fsd *d, const struct front_opts 
 
 	if (opts)
 		o.front = *opts;
-	o.front.num_queues = 2;
+	o.front.num_queues = MAX(o.front.num_queues, 2u);
 	g->d = d;
 	g->r = fsd_connect_as(d, &o);
 	g->f = g->r->f;

@@ -27,7 +27,7 @@ struct dax_guest {
 	uint8_t *window; /* of f; loads and stores that may fail: dax_load(), dax_store() */
 };
 
-/* Connects and does INIT. opts may be NULL; the queues are hiprio and one more. */
+/* Connects and does INIT. opts may be NULL; the queues are hiprio and one more, or as it says. */
 void dax_boot(struct dax_guest *g, const struct fsd *d, const struct front_opts *opts);
 
 /* Checks that QEMU would have lived, and that no file was grown by the front end. */
