@@ -46,6 +46,7 @@
 #define INIT_FLAGS (FUSE_BIG_WRITES | FUSE_MAX_PAGES | FUSE_MAP_ALIGNMENT | FUSE_HAS_INODE_DAX)
 #define READAHEAD  (128u << 10)
 #define WAIT_MS	   5000
+#define TIMEOUT_MS 60000 /* of a DESTROY, which unmaps everything */
 
 struct dax_bench;
 
@@ -401,7 +402,8 @@ static int make_file(struct dax_bench *b, const char *dir)
 
 static int connect_to(struct dax_bench *b, int sock)
 {
-	const struct front_fs_opts o = { .front = { .fd = sock }, .flags = INIT_FLAGS };
+	const struct front_fs_opts o = { .front = { .fd = sock, .timeout_ms = TIMEOUT_MS },
+					 .flags = INIT_FLAGS };
 	int ret = front_fs_open(&b->g, &o);
 
 	if (ret) {
