@@ -5,9 +5,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
+#include <signal.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/macros.h"
@@ -132,6 +132,90 @@ static void test_front_end_goes(void)
 			CHECK_EQ("no descriptor is left", fsd_fds(&d), fds);
 		dax_close(&g);
 	}
+}
+
+/* --- what was stored last --- */
+
+static void by_stop(struct dax_guest *g, struct fsd *of)
+{
+	(void)of;
+	CHECK_EQ("stop", front_stop(g->f), 0);
+}
+
+static void by_reset(struct dax_guest *g, struct fsd *of)
+{
+	(void)of;
+	CHECK_EQ("reset", front_reset(g->f), 0);
+	dax_new_driver(g);
+}
+
+static void by_init(struct dax_guest *g, struct fsd *of)
+{
+	(void)of;
+	fsd_init(g->r, DAX_INIT);
+}
+
+static void by_destroy(struct dax_guest *g, struct fsd *of)
+{
+	(void)of;
+	CHECK_EQ("DESTROY", dax_destroy(g), 0);
+}
+
+static void by_close(struct dax_guest *g, struct fsd *of)
+{
+	(void)of;
+	front_close(g->f);
+	g->r->f = g->f = NULL;
+}
+
+static void by_sigterm(struct dax_guest *g, struct fsd *of)
+{
+	int status;
+
+	(void)g;
+	REQUIRE(!kill(of->pid, SIGTERM));
+	REQUIRE(waitpid(of->pid, &status, 0) == of->pid);
+	CHECK_EQ("exit status", status, 0);
+	of->pid = 0;
+}
+
+static const struct {
+	const char *name;
+	void (*end)(struct dax_guest *g, struct fsd *of);
+	bool closed;
+} ends[] = {
+	{ "stop", by_stop, false },	    { "reset", by_reset, false },
+	{ "INIT", by_init, false },	    { "DESTROY", by_destroy, false },
+	{ "VM is killed", by_close, true }, { "daemon ends", by_sigterm, false },
+};
+
+/* In a page that is a private copy, just before everything ends: it gets into the file. */
+static void test_last_store(void)
+{
+	struct fsd e;
+
+	fsd_prepare_second(&e, &d, "/tmp");
+	fsd_start(&e, plain);
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		struct dax_guest g;
+		bool there = false;
+		int fd = dax_make(&e, "last", SEED, 1000);
+
+		dax_boot(&g, &e, NULL);
+		CHECK_EQ("map", dax_map(&g, dax_find(&g, "last"), 0, DAX_RANGE, DAX_RW, 0), 0);
+		usleep(300000); /* so that nobody looks after it any more as often as at first */
+		front_poll(g.f, 0);
+		CHECK(dax_store(&g, 990, "last store", 10));
+		ends[i].end(&g, &e);
+		for (unsigned ms = 0; ms < (ends[i].closed ? 500 : 1) && !there; ms += 10) {
+			there = dax_file_has(fd, 990, "last store", 10);
+			usleep(there ? 0 : 10000);
+		}
+		CHECK_NAMED(ends[i].name, there);
+		close(fd);
+		front_raw_close(g.r);
+	}
+	fsd_end(&e);
 }
 
 /* --- stop and continue --- */
@@ -437,6 +521,7 @@ int main(void)
 	test_reset(&d, BIT(CONFIGURE_MEM_SLOTS));
 	test_reset_on_tmpfs();
 	test_front_end_goes();
+	test_last_store();
 	test_stop_cont();
 	test_reset_after_cont();
 	test_stop_while_mapping();
