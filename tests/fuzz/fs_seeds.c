@@ -15,17 +15,24 @@ const struct fuse_init_in seed_init = { .major = FUSE_KERNEL_VERSION,
 					.flags2 = UINT32_MAX };
 
 #define ROOM  12u /* 4096 */
-#define SEEDS 7u
+#define SEEDS 9u
 #define H     NODE_OF_HANDLE
 
 #define BODY(type, ...)                                          \
 	.body = &(const struct fuse_##type##_in){ __VA_ARGS__ }, \
 	.body_len = sizeof(struct fuse_##type##_in)
-#define NO_BODY	      .body = NULL
-#define NAME(s)	      .name = (s), .name_len = sizeof(s)
-#define NO_NAME	      .name = NULL
-#define OPEN_RW	      BODY(open, .flags = O_RDWR)
-#define OPEN_DIR      BODY(open, .flags = O_RDONLY | O_DIRECTORY)
+#define NO_BODY	 .body = NULL
+#define NAME(s)	 .name = (s), .name_len = sizeof(s)
+#define NO_NAME	 .name = NULL
+#define OPEN_RW	 BODY(open, .flags = O_RDWR)
+#define OPEN_DIR BODY(open, .flags = O_RDONLY | O_DIRECTORY)
+#define MAP(at, from, size)                                                                \
+	BODY(setupmapping, .fh = UINT64_MAX, .foffset = (from), .len = (size), .flags = 3, \
+	     .moffset = (at))
+#define MAP_READ(at, from, size)                                                           \
+	BODY(setupmapping, .fh = UINT64_MAX, .foffset = (from), .len = (size), .flags = 1, \
+	     .moffset = (at))
+#define GIVE_BACK     BODY(removemapping, .count = 1)
 #define LOCK(t)	      BODY(lk, .owner = 7, .lk = { .start = 2, .end = 5, .type = (t), .pid = 9 })
 #define LOCK_OF(o, t) BODY(lk, .owner = (o), .lk = { .start = 2, .end = 5, .type = (t), .pid = 9 })
 #define USER	      "user.a"
@@ -135,6 +142,36 @@ static const struct {
 	{ 6, FUSE_LOOKUP, HOW_SHORT, 0, 0, 38, NO_BODY, NAME("d") },
 	{ 6, FUSE_LOOKUP, HOW_LONG, 129, 0, 0, NO_BODY, NAME("d") },
 	{ 6, FUSE_BMAP, 0, 0, 0, 0, BODY(bmap, 0), NO_NAME },
+	/* the window: a file that is shorter than a page, grows, shrinks, is removed */
+	{ 7, FUSE_LOOKUP, 0, 0, 0, 0, NO_BODY, NAME("f") },
+	{ 7, FUSE_SETUPMAPPING, 0, 1, 0, 0, MAP(0, 0, 0x200000), NO_NAME },
+	{ 7, FUSE_OPEN, 0, 1, 0, 0, OPEN_RW, NO_NAME },
+	{ 7, FUSE_WRITE, HOW_LONG, H, 1, 5, BODY(write, .size = 65536, .offset = 3), NO_NAME },
+	{ 7, FUSE_SETUPMAPPING, 0, 1, 0, 0, MAP(0x200000, 0, 0x200000), NO_NAME },
+	{ 7, FUSE_SETATTR, 0, 1, 0, 0, BODY(setattr, .valid = FATTR_SIZE, .size = 200000),
+	  NO_NAME },
+	{ 7, FUSE_REMOVEMAPPING, 0, 1, 0, 0, GIVE_BACK, NAME("\0\0\0\0\0\0\0\0\0\x10\0\0\0\0\0") },
+	{ 7, FUSE_FALLOCATE, 0, H, 1, 0, BODY(fallocate, .mode = 3, .length = 9000), NO_NAME },
+	{ 7, FUSE_SETUPMAPPING, 0, 1, 0, 0, MAP(0, 0, 0x1000), NO_NAME },
+	{ 7, FUSE_SETATTR, 0, 1, 0, 0, BODY(setattr, .valid = FATTR_SIZE, .size = 5), NO_NAME },
+	{ 7, FUSE_UNLINK, 0, 0, 0, 0, NO_BODY, NAME("f") },
+	{ 7, FUSE_REMOVEMAPPING, 0, 1, 0, 0, GIVE_BACK, NAME("\0\0\0\0\0\0\0\0\0\0\x20\0\0\0\0") },
+	{ 7, FUSE_DESTROY, 0, 0, 0, 0, NO_BODY, NO_NAME },
+	/* ranges one after the other, over each other, and none */
+	{ 8, FUSE_LOOKUP, 0, 0, 0, 0, NO_BODY, NAME("f") },
+	{ 8, FUSE_SETATTR, 0, 1, 0, 0, BODY(setattr, .valid = FATTR_SIZE, .size = 0x40000),
+	  NO_NAME },
+	{ 8, FUSE_SETUPMAPPING, 0, 1, 0, 0, MAP_READ(0, 0, 0x4000), NO_NAME },
+	{ 8, FUSE_SETUPMAPPING, 0, 1, 0, 1, MAP_READ(0x4000, 0x4000, 0x4000), NO_NAME },
+	{ 8, FUSE_SETUPMAPPING, 0, 1, 0, 2, MAP_READ(0x8000, 0x8000, 0x4000), NO_NAME },
+	{ 8, FUSE_SETUPMAPPING, HOW_HIPRIO, 1, 0, 0, MAP_READ(0x2000, 0, 0x4000), NO_NAME },
+	{ 8, FUSE_SETUPMAPPING, 0, 1, 0, 0, MAP_READ(0, 0x10000, 0xc000), NO_NAME },
+	{ 8, FUSE_SETUPMAPPING, 0, 1, 0, 0, MAP_READ(0xfff000, 0, 0x2000), NO_NAME },
+	{ 8, FUSE_REMOVEMAPPING, 0, 1, 0, 0, BODY(removemapping, .count = 2),
+	  NAME("\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0") },
+	{ 8, FUSE_SETUPMAPPING, 0, 0, 0, 0, MAP_READ(0, 0, 0x1000), NO_NAME },
+	{ 8, FUSE_INIT, 0, 0, 0, 0, BODY(init, .major = 7, .minor = 31, .flags = UINT32_MAX),
+	  NO_NAME },
 };
 
 /* Seed i in both byte orders, and for each of three configurations. */

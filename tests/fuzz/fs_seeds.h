@@ -23,7 +23,7 @@ struct record {
 	uint8_t how;	/* HOW_* */
 	uint8_t node;	/* number of a node that is known, forged above 127, or NODE_OF_HANDLE */
 	uint8_t handle; /* 0: as the body says; else 1 + number of one that is known */
-	uint8_t room;	/* for the answer, from a table */
+	uint8_t room;	/* for the answer, from a table; and ROOM_* */
 	uint8_t cut;	/* bytes of the first readable buffer, 0: all */
 	le16 len;
 };
@@ -38,6 +38,12 @@ struct record {
 #define HOW_PIECES  0x20u /* room for the answer in small pieces */
 #define HOW_HIPRIO  0x40u /* in queue 0 */
 #define HOW_EXT	    0x80u /* cut units of 8 bytes are extensions */
+
+/* What the front end does about the window while this is served. */
+#define ROOM_FRONT   0xc0u
+#define ROOM_REFUSES 0x40u
+#define ROOM_WAITS   0x80u
+#define ROOM_STOPS   0xc0u /* the device does, and continues; cut: what is lost */
 
 /* What a guest says first, if not told otherwise. */
 extern const struct fuse_init_in seed_init;

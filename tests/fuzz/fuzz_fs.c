@@ -6,8 +6,11 @@
  *
  * After each sequence: what is beside the share is as it was; all requests are answered once; if
  * the requests were of a kind whose effect can be told, forgetting what the answers gave leaves the
- * root alone in the table; and after DESTROY no descriptor, inode, handle, waiter, or reference to
- * the guest's memory remains.
+ * root alone in the table; and after DESTROY no descriptor, inode, handle, waiter, mapping, or
+ * reference to the guest's memory remains.
+ *
+ * Two of the configurations have a DAX window, with a front end that makes the mappings in this
+ * process; the input says whether it answers, refuses, or the device stops meanwhile.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -21,12 +24,14 @@
 #include "fs/async.h"
 #include "fs/byteorder.h"
 #include "fs/cred.h"
+#include "fs/dax_window.h"
 #include "fs/req.h"
 #include "host/log.h"
 #include "tests/fuzz/fs_seeds.h"
 #include "tests/fuzz/fs_share.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/lib/fake_driver.h"
+#include "tests/lib/fake_shm.h"
 #include "virtio/fault.h"
 
 #define QUEUES	   2u /* hiprio and one more */
@@ -57,6 +62,9 @@ struct world {
 	struct fs_sandbox box;
 	struct device_host host;
 	struct fs fs;
+	struct fake_shm shm;
+	bool attend;
+	unsigned woken; /* bits of queues */
 	struct fake_driver driver[QUEUES];
 	uint16_t seen[QUEUES];
 	bool busy[QUEUES][SLOTS];
@@ -74,8 +82,16 @@ static struct fs_share share;
 
 static void wake(void *ctx, unsigned queue)
 {
-	(void)ctx;
-	(void)queue;
+	struct world *w = ctx;
+
+	w->woken |= 1u << queue;
+}
+
+static void attend(void *ctx)
+{
+	struct world *w = ctx;
+
+	w->attend = true;
 }
 
 static int count_fds(void)
@@ -90,10 +106,17 @@ static int count_fds(void)
 static const struct fs_config configs[CONFIGS] = {
 	{ .inode_file_handles = FS_HANDLES_PREFER,
 	  .readdirplus = true,
-	  .announce_submounts = true },
+	  .announce_submounts = true,
+	  .dax_window = MIB(16),
+	  .dax_copies = MIB(4),
+	  .dax_maps = 8,
+	  .dax_policy = { .any_fs = true } },
 	{ .inode_file_handles = FS_HANDLES_NEVER, .cache = FS_CACHE_ALWAYS, .writeback = true },
 	{ .inode_file_handles = FS_HANDLES_PREFER,
 	  .readonly = true,
+	  .dax_window = MIB(16),
+	  .dax_copies = MIB(4),
+	  .dax_maps = 8,
 	  .cache = FS_CACHE_NEVER,
 	  .allow_direct_io = true,
 	  .no_opendir = true,
@@ -115,7 +138,11 @@ static void world_init(struct world *w, const struct fs_config *cfg)
 	w->box = (struct fs_sandbox){ .root_fd = share.fd,
 				      .proc_self_fd = share.proc_fd,
 				      .mountinfo_fd = -1 };
-	w->host = (struct device_host){ .wake = wake };
+	w->host = (struct device_host){
+		.wake = wake, .attend = attend, .ctx = w, .shm = &fake_shm_ops, .shm_ctx = &w->shm
+	};
+	fake_shm_init(&w->shm, MAX(cfg->dax_window, KIB(4)));
+	w->shm.takes_read_only = true;
 	MUST(fs_init(&w->fs, "fuzz", &w->cfg, &w->box) == 0);
 	fs_set_host(&w->fs, &w->host);
 	for (unsigned q = 0; q < QUEUES; q++) {
@@ -126,6 +153,14 @@ static void world_init(struct world *w, const struct fs_config *cfg)
 		fake_init(&w->driver[q], &ring, ram, mem_over(ram, RAM_SIZE));
 	}
 }
+
+static void start_device(struct world *w, bool continued)
+{
+	w->shm.open = true;
+	w->fs.ops.start(&w->fs, &(struct device_start){ .continued = continued, .can_map = true });
+}
+
+static void settle(struct world *w, int err);
 
 static void start(struct world *w)
 {
@@ -143,6 +178,8 @@ static void start(struct world *w)
 	w->n_handles = 0;
 	w->exact = true;
 	w->fds = count_fds();
+	start_device(w, false);
+	settle(w, 0);
 }
 
 /* --- what answers tell --- */
@@ -269,6 +306,95 @@ static void serve(struct world *w, unsigned q, bool drain)
 	MUST(!w->driver[q].vq.broken);
 	collect(w, q);
 }
+
+/* --- the window --- */
+
+/* The control thread, and queues that it has woken. */
+static void run_control(struct world *w)
+{
+	while (w->attend || w->woken) {
+		unsigned woken = w->woken;
+
+		if (w->attend && w->fs.dax) {
+			w->attend = false;
+			w->fs.ops.attend(&w->fs);
+		}
+		w->attend = false;
+		w->woken &= ~woken;
+		for (unsigned q = 0; q < QUEUES; q++)
+			if (woken & 1u << q)
+				serve(w, q, true);
+	}
+}
+
+/* The front end answers everything, with err: 0, or it refuses. */
+static void settle(struct world *w, int err)
+{
+	run_control(w);
+	while (w->shm.first) {
+		fake_shm_answer(&w->shm, err);
+		run_control(w);
+	}
+}
+
+static void stop_and_go_on(struct world *w, enum fake_shm_fate fate)
+{
+	for (unsigned q = 0; q < QUEUES; q++) {
+		struct fake_driver *d = &w->driver[q];
+
+		d->vq.stopping = true;
+		serve(w, q, true);
+	}
+	fake_shm_cancel(&w->shm, fate);
+	w->fs.ops.stop(&w->fs);
+	start_device(w, true);
+	for (unsigned q = 0; q < QUEUES; q++) {
+		struct fake_driver *d = &w->driver[q];
+		struct vq_config cfg = d->cfg;
+
+		cfg.base = vq_stop(&d->vq);
+		MUST(vq_start(&d->vq, &cfg, d->mem) == 0);
+		serve(w, q, true);
+	}
+}
+
+static void front_end(struct world *w, const struct record *r)
+{
+	enum fake_shm_fate fate = r->cut % 3 == 0   ? FAKE_SHM_LOST
+				  : r->cut % 3 == 1 ? FAKE_SHM_DONE
+						    : FAKE_SHM_LATE;
+
+	switch (r->room & ROOM_FRONT) {
+	case ROOM_REFUSES:
+		settle(w, -EIO);
+		break;
+	case ROOM_WAITS:
+		run_control(w);
+		break;
+	case ROOM_STOPS:
+		run_control(w);
+		stop_and_go_on(w, fate);
+		break;
+	default:
+		settle(w, 0);
+	}
+}
+
+/* Nothing is mapped any more, and nothing is kept for it. */
+static void check_no_window(const struct world *w)
+{
+	struct dax *d = w->fs.dax;
+
+	if (!d)
+		return;
+	for (size_t i = 0; i < d->map.n; i++)
+		MUST(d->map.v[i]->state == PIECE_UNSURE && !d->map.v[i]->owned);
+	dax_drop(d, true);
+	MUST(!d->dead_pieces && !d->dead_files && !d->n_written && !d->todo.first && !d->busy);
+	MUST(!d->map.n && !d->map.owned && !d->n_files && !d->copied);
+}
+
+/* --- what a request says --- */
 
 static uint64_t pick(const struct known *k, unsigned n, uint8_t choice)
 {
@@ -459,6 +585,7 @@ static bool request(struct world *w, const struct record *r, const uint8_t *body
 	if (r->opcode == FUSE_FORGET || r->opcode == FUSE_BATCH_FORGET)
 		model_forget(w, r, memory(w, &s) + sizeof(s.in), &s);
 	serve(w, s.q, true);
+	front_end(w, r);
 	if (w->busy[s.q][s.slot] || w->seen[s.q] != (uint16_t)(before + 1)) {
 		w->exact = false; /* waits for a lock, or ended one that did */
 		return true;
@@ -513,6 +640,7 @@ static void finish(struct world *w)
 		give_back(w);
 	w->fs.session.ready = false;
 	fs_forget_all(&w->fs); /* DESTROY; here there may be no room in the ring */
+	settle(w, 0);
 	for (unsigned q = 0; q < QUEUES; q++) {
 		serve(w, q, true);
 		for (unsigned i = 0; i < SLOTS; i++)
@@ -522,7 +650,11 @@ static void finish(struct world *w)
 		MUST(w->driver[q].mem->refs == 1);
 		cred_self(w->fs.queues[q]);
 	}
+	fake_shm_cancel(&w->shm, FAKE_SHM_LOST);
+	w->fs.ops.stop(&w->fs);
 	w->fs.ops.reset(&w->fs);
+	fake_shm_forget(&w->shm);
+	check_no_window(w);
 	MUST(w->fs.inodes.count == 1 && w->fs.handles.count == 0);
 	MUST(w->fs.locks.n_waiters == 0);
 	MUST(count_fds() == w->fds);
@@ -533,6 +665,7 @@ static void worlds_fini(void)
 {
 	for (unsigned i = 0; i < CONFIGS; i++) {
 		fs_fini(&worlds[i].fs);
+		fake_shm_fini(&worlds[i].shm);
 		for (unsigned q = 0; q < QUEUES; q++) {
 			free(worlds[i].driver[q].ram);
 			fake_fini(&worlds[i].driver[q]);
@@ -547,12 +680,12 @@ static void one_time(void)
 	MUST(fault_init() == 0);
 	log_set_level(LOG_LEVEL_ERR);
 	signal(SIGXFSZ, SIG_IGN);
-	/* What a request may fill, as the share may be memory. */
-	MUST(setrlimit(RLIMIT_FSIZE, &limit) == 0);
 	share_make(&share);
 	MUST(fchdir(share.proc_fd) == 0);
 	for (unsigned i = 0; i < CONFIGS; i++)
 		world_init(&worlds[i], &configs[i]);
+	/* What a request may fill, as the share may be memory. */
+	MUST(setrlimit(RLIMIT_FSIZE, &limit) == 0);
 	atexit(worlds_fini);
 }
 

@@ -90,7 +90,7 @@ static inline void dax_device_free(struct dax_device *d)
 		fake_shm_cancel(&d->shm, FAKE_SHM_LOST);
 		d->f->fs.ops.stop(&d->f->fs);
 	}
-	fake_shm_drop(&d->shm);
+	fake_shm_forget(&d->shm);
 	fake_shm_fini(&d->shm);
 	fs_device_free(d->f);
 	d->f = NULL;

@@ -63,8 +63,6 @@ static inline void fake_shm_fini(struct fake_shm *s)
 {
 	REQUIRE(!s->first);
 	munmap(s->base, s->size);
-	if (s->late.len && s->late.is_map)
-		close(s->late.fd);
 }
 
 /* --- what the front end does --- */
@@ -206,6 +204,15 @@ static inline void fake_shm_drop(struct fake_shm *s)
 {
 	s->n = 0;
 	fake_shm_hole(s, 0, s->size);
+}
+
+/* The same, and what is in the socket. */
+static inline void fake_shm_forget(struct fake_shm *s)
+{
+	fake_shm_drop(s);
+	if (s->late.len && s->late.is_map)
+		close(s->late.fd);
+	s->late.len = 0;
 }
 
 /* --- what the device sees --- */
