@@ -32,7 +32,7 @@ struct fs_device {
 	uint16_t seen[FS_DEVICE_QUEUES]; /* used entries that were looked at */
 	bool answered[FS_DEVICE_QUEUES][FS_DEVICE_SLOTS];
 	uint64_t again_ns[FS_DEVICE_QUEUES]; /* what fs_serve() returned last */
-	unsigned woken;			     /* bits of queues */
+	_Atomic unsigned woken;		     /* bits of queues */
 	uint64_t unique;		     /* of the last request */
 };
 

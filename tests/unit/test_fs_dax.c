@@ -2,6 +2,7 @@
 /* The DAX window of fs/, through rings, with a front end that the test plays. */
 #include <errno.h>
 
+#include "fs/async.h"
 #include "tests/lib/dax_device.h"
 #include "virtio/fault.h"
 
@@ -378,6 +379,39 @@ static void test_growth(void)
 	world_end(&w);
 }
 
+static int fallocate_to(const struct world *w, uint32_t mode, uint64_t off, uint64_t len)
+{
+	const struct fuse_fallocate_in in = {
+		.fh = w->fh[0], .mode = mode, .offset = off, .length = len
+	};
+	struct fs_device *f = w->d->f;
+
+	fs_device_send(f, 1, 3, FUSE_FALLOCATE, w->node[0], &in, sizeof(in), 0);
+	fs_device_serve(f, 1);
+	async_drain(f->fs.queues[1]->async);
+	fs_device_serve(f, 1);
+	return fs_device_result(f, 1, 3);
+}
+
+/* FALLOCATE makes it longer, and makes holes: after what was stored there. */
+static void test_fallocate(void)
+{
+	struct world w = world_new(1, 100);
+
+	CHECK_EQ("map", dax_map(w.d, w.node[0], 0, 16, DAX_RW, 0), 0);
+	CHECK_EQ("FALLOCATE", fallocate_to(&w, 0, pages(1), pages(1)), 0);
+	memcpy(at(&w, 1) + 20, "is there", 8);
+	CHECK_EQ("FLUSH", dax_flush(w.d, w.node[0], w.fh[0]), 0);
+	CHECK_NAMED("longer", file_has(w.fd[0], pages(1) + 20, "is there"));
+	memcpy(at(&w, 0) + 10, "punched", 7);
+	CHECK_EQ("hole", fallocate_to(&w, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 12), 0);
+	CHECK_NAMED("a hole is seen", !at(&w, 0)[0] && !at(&w, 0)[11]);
+	CHECK_NAMED("and nothing else", !memcmp(at(&w, 0) + 12, "nched", 5));
+	CHECK_NAMED("what is beside it is kept", file_has(w.fd[0], 12, "nched"));
+	world_unmount(&w);
+	world_end(&w);
+}
+
 /* What was a copy is mapped itself, once nobody uses it. */
 static void test_grown_file_is_mapped(void)
 {
@@ -667,6 +701,7 @@ int main(void)
 	test_write_back_timing();
 	test_write_back_beside_idle();
 	test_growth();
+	test_fallocate();
 	test_grown_file_is_mapped();
 	test_programs();
 	test_unlinked();
