@@ -63,6 +63,12 @@ uint32_t open_reply_flags(struct fs *fs, const struct inode *inode, bool is_dir)
 
 	if (is_dir)
 		return by_cache[fs->cfg->cache].dir;
+	/*
+	 * There is no cache of a file on DAX. Linux 6.15 and later, asked to drop it, drops its
+	 * records of pages that are mapped: then it can never give back that part of the window.
+	 */
+	if (dax_is_mapped(fs, inode))
+		flags |= FOPEN_KEEP_CACHE;
 	return close_means_nothing(fs, m) ? flags | FOPEN_NOFLUSH : flags;
 }
 

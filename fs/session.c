@@ -112,6 +112,19 @@ static const struct offer offers[] = {
 	{ FUSE_SECURITY_CTX, want_label, "--security-label", how_label },
 };
 
+/*
+ * The guest drops what it has cached of a file that has changed. Linux from 6.15 on (FUSE 7.43)
+ * does so with a file on DAX that is mapped, too, and loses its records of these pages: a warning,
+ * and that part of the window can never be given back. Our stores change files, so it is to leave
+ * it.
+ */
+static uint64_t keep_mapped(uint64_t features, uint64_t guest, uint32_t minor)
+{
+	if (!(features & FUSE_MAP_ALIGNMENT) || minor < 43)
+		return features;
+	return (features & ~FUSE_AUTO_INVAL_DATA) | (guest & FUSE_EXPLICIT_INVAL_DATA);
+}
+
 /* What the guest offered and we want. -EPROTO if it lacks what must be. */
 static int negotiate(const struct fs *fs, uint64_t guest, uint64_t *features)
 {
@@ -195,6 +208,7 @@ int op_init(struct fs_req *rq)
 		ret = dax_negotiate(fs, &features);
 	if (ret)
 		return ret;
+	features = keep_mapped(features, guest_features(&in), in.minor);
 	/* A guest that starts over without a word has forgotten what it had. */
 	fs->session.ready = false;
 	fs_forget_all(fs);

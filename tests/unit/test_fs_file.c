@@ -372,6 +372,9 @@ static void test_read_where(void)
 
 	fresh_file(O_RDWR);
 	knows_nowait = false;
+	inode.flags |= INODE_DAX_MAPPED;
+	CHECK_EQ("mapped", open_reply_flags(&fs, &inode, false), FOPEN_NOFLUSH | FOPEN_KEEP_CACHE);
+	inode.flags &= (uint8_t)~INODE_DAX_MAPPED;
 	mount_.local = false;
 	CHECK_EQ("a server behind", do_read(0, PAGE, 1, &later), PAGE);
 	CHECK(later && calls == 2);
