@@ -154,6 +154,8 @@ static const struct {
 	{ 7, FUSE_FALLOCATE, 0, H, 1, 0, BODY(fallocate, .mode = 3, .length = 9000), NO_NAME },
 	{ 7, FUSE_SETUPMAPPING, 0, 1, 0, 0, MAP(0, 0, 0x1000), NO_NAME },
 	{ 7, FUSE_SETATTR, 0, 1, 0, 0, BODY(setattr, .valid = FATTR_SIZE, .size = 5), NO_NAME },
+	{ 7, FUSE_SETATTR, 0, 1, 0, 0, BODY(setattr, .valid = FATTR_MTIME, .mtime = INT64_MAX),
+	  NO_NAME },
 	{ 7, FUSE_UNLINK, 0, 0, 0, 0, NO_BODY, NAME("f") },
 	{ 7, FUSE_REMOVEMAPPING, 0, 1, 0, 0, GIVE_BACK, NAME("\0\0\0\0\0\0\0\0\0\0\x20\0\0\0\0") },
 	{ 7, FUSE_DESTROY, 0, 0, 0, 0, NO_BODY, NO_NAME },
