@@ -298,18 +298,6 @@ static inline int dax_file_make(const struct dax_device *d, const char *name, un
 	return fd;
 }
 
-/* Does the guest see n bytes of a file's pattern at page off of the window? */
-static inline bool dax_shows(const struct dax_device *d, uint64_t off, unsigned seed, uint64_t foff,
-			     uint64_t n)
-{
-	const uint8_t *p = d->shm.base + off * DAX_PAGE;
-
-	for (uint64_t i = 0; i < n; i++)
-		if (p[i] != dax_byte(seed, foff * DAX_PAGE + i))
-			return false;
-	return true;
-}
-
 /* Is a page mapped? */
 static inline bool dax_page_is_mapped(const struct dax_device *d, uint64_t page)
 {
@@ -318,6 +306,21 @@ static inline bool dax_page_is_mapped(const struct dax_device *d, uint64_t page)
 		    page * DAX_PAGE < d->shm.v[i].off + d->shm.v[i].len)
 			return true;
 	return false;
+}
+
+/* Does the guest see n bytes of a file's pattern at page off of the window? */
+static inline bool dax_shows(const struct dax_device *d, uint64_t off, unsigned seed, uint64_t foff,
+			     uint64_t n)
+{
+	const uint8_t *p = d->shm.base + off * DAX_PAGE;
+
+	for (uint64_t i = 0; i < n; i += DAX_PAGE)
+		if (!dax_page_is_mapped(d, off + i / DAX_PAGE))
+			return false;
+	for (uint64_t i = 0; i < n; i++)
+		if (p[i] != dax_byte(seed, foff * DAX_PAGE + i))
+			return false;
+	return true;
 }
 
 /* Descriptors of this process. */
