@@ -197,7 +197,7 @@ static void show_change(const struct job *job)
 {
 	struct fs *fs = job->q->fs;
 
-	if (!job->handle || !dax_is_mapped(job->handle->inode))
+	if (!job->handle)
 		return;
 	if (job->kind == JOB_WRITE || job->kind == JOB_FALLOCATE)
 		dax_changed(fs, job->handle->inode, 0, UINT64_MAX);

@@ -38,7 +38,7 @@ static uint32_t inode_attr_flags(struct fs *fs, struct inode *inode, const struc
 
 void attr_of(struct fs *fs, struct inode *inode, const struct statx *st, struct fuse_attr *out)
 {
-	if (inode && dax_is_mapped(inode))
+	if (inode)
 		dax_seen(fs, inode, st);
 	*out = (struct fuse_attr){
 		.ino = st->stx_ino,
@@ -98,6 +98,8 @@ void attr_statx(struct fs *fs, struct inode *inode, const struct statx *st,
 {
 	const struct fs_config *cfg = fs->cfg;
 
+	if (inode)
+		dax_seen(fs, inode, st);
 	*out = (struct fuse_statx_out){
 		.attr_valid = cfg->attr_timeout_ns / NS_PER_S,
 		.attr_valid_nsec = (uint32_t)(cfg->attr_timeout_ns % NS_PER_S),

@@ -68,9 +68,7 @@ static int finish_setup(struct dax *d, const struct dax_op *op)
 	if (!copies)
 		return 0;
 	dax_copies_lock(d);
-	ret = dax_copies_merge(d, op->file, op->foff, op->foff + (op->end - op->off));
-	if (!ret && op->write)
-		ret = dax_copies_write(d, op->off, op->end);
+	ret = dax_copies_fill(d, op->off, op->end, op->write);
 	dax_copies_unlock(d);
 	pthread_mutex_lock(&d->lock);
 	if (ret && !op->had) /* else it goes on using what it had */
@@ -87,6 +85,7 @@ int dax_setup(struct dax *d, struct dax_op *op)
 
 	pthread_mutex_lock(&d->lock);
 	d->n.setups++;
+	dax_setup_plan(d, op);
 	now = dax_covered(d, op);
 	if (now)
 		dax_take(d, op);
@@ -153,14 +152,18 @@ void dax_resume(struct fs_queue *q, bool same)
 static bool try_again(struct dax *d, struct dax_op *op)
 {
 	uint64_t size = op->size;
+	bool again;
 
-	if (op->kind != DAX_SETUP || op->err != -EIO || op->again || dax_op_size(op) ||
-	    op->size == size)
+	if (op->kind != DAX_SETUP || op->err != -EIO || op->again || dax_file_want(d, op->file))
 		return false;
+	again = !dax_op_size(op) && op->size != size;
+	if (!again) {
+		dax_file_unwant(d, op->file);
+		return false;
+	}
 	op->again = true;
 	pthread_mutex_lock(&d->lock);
-	op->file->wanted++;
-	dax_file_relock(op->file);
+	dax_setup_plan(d, op);
 	submit(d, op);
 	pthread_mutex_unlock(&d->lock);
 	return true;
@@ -251,17 +254,6 @@ int dax_negotiate(struct fs *fs, uint64_t *features)
 	return always ? -EOPNOTSUPP : 0;
 }
 
-void dax_write_back_all(struct fs *fs)
-{
-	struct dax *d = fs->dax;
-
-	if (!d)
-		return;
-	dax_copies_lock(d);
-	dax_copies_write_back(d);
-	dax_copies_unlock(d);
-}
-
 void dax_forget(struct fs *fs)
 {
 	struct dax *d = fs->dax;
@@ -272,78 +264,6 @@ void dax_forget(struct fs *fs)
 	pthread_mutex_lock(&d->lock);
 	dax_disown(d, 0, d->size);
 	pthread_mutex_unlock(&d->lock);
-}
-
-/* --- changes of files --- */
-
-/* The file of i with a reference, if it has copies; else NULL. */
-static struct dax_file *with_copies(struct dax *d, const struct inode *i)
-{
-	struct dax_file *f;
-
-	if (!d)
-		return NULL;
-	pthread_mutex_lock(&d->lock);
-	f = dax_file_find(d, i);
-	if (f && !f->n_copies)
-		f = NULL;
-	if (f)
-		f->refs++;
-	pthread_mutex_unlock(&d->lock);
-	return f;
-}
-
-/* With the reference: saves its copies, or, up to an end, brings them together with the file. */
-static int merge(struct dax *d, struct dax_file *f, uint64_t off, uint64_t end)
-{
-	int ret;
-
-	dax_copies_lock(d);
-	ret = end ? dax_copies_merge(d, f, off, end) : dax_copies_save(d, f);
-	dax_copies_unlock(d);
-	pthread_mutex_lock(&d->lock);
-	dax_file_put(d, f);
-	pthread_mutex_unlock(&d->lock);
-	return ret;
-}
-
-void dax_changed(struct fs *fs, struct inode *i, uint64_t off, uint64_t len)
-{
-	struct dax_file *f = with_copies(fs->dax, i);
-
-	if (f)
-		merge(fs->dax, f, off, len > UINT64_MAX - off ? UINT64_MAX : off + len);
-}
-
-int dax_write_back(struct fs *fs, struct inode *i)
-{
-	struct dax_file *f = with_copies(fs->dax, i);
-
-	return f ? merge(fs->dax, f, 0, 0) : 0;
-}
-
-void dax_seen(struct fs *fs, struct inode *i, const struct statx *st)
-{
-	int64_t mtime = st->stx_mtime.tv_sec * (int64_t)NS_PER_S + st->stx_mtime.tv_nsec;
-	struct dax *d = fs->dax;
-	struct dax_file *f;
-	bool same;
-
-	i = inode_get(fs, inode_id(i)); /* LOOKUP has none */
-	f = i ? with_copies(d, i) : NULL;
-	if (i)
-		inode_put(fs, i);
-	if (!f)
-		return;
-	pthread_mutex_lock(&d->lock);
-	same = f->mtime_ns == mtime && f->size == st->stx_size;
-	f->mtime_ns = mtime;
-	f->size = st->stx_size;
-	if (same)
-		dax_file_put(d, f);
-	pthread_mutex_unlock(&d->lock);
-	if (!same)
-		merge(d, f, 0, UINT64_MAX);
 }
 
 /* --- life --- */

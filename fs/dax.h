@@ -65,26 +65,34 @@ int dax_negotiate(struct fs *fs, uint64_t *features);
 void dax_forget(struct fs *fs);
 
 /*
- * The guest owns pages of the file: what others may have changed must be seen through the window as
- * well, and what was stored into a private copy must get into the file. Cheap to ask.
+ * Has the guest had pages of the file? Then what others may have changed must be seen through the
+ * window as well, and what was stored into a private copy must get into the file. What follows asks
+ * for itself, and does nothing for other files.
  */
-static inline bool dax_is_mapped(const struct inode *i)
-{
-	return atomic_load_explicit(&i->flags, memory_order_relaxed) & INODE_DAX_MAPPED;
-}
-
-/* Bytes [off, off + len) of the file were, or may have been, changed; len UINT64_MAX: to its end.
- */
-void dax_changed(struct fs *fs, struct inode *i, uint64_t off, uint64_t len);
+bool dax_is_mapped(struct fs *fs, const struct inode *i);
 
 /*
- * What was stored into private copies is in the file after this: before a sync, a close, a READ.
- * 0 or -errno.
+ * Bytes [off, off + len) of the file were, or may have been, changed; len UINT64_MAX: to its end.
+ * The same before they are changed: what the guest has stored there is older, and gets into the
+ * file first. 0 or -errno.
+ */
+int dax_changed(struct fs *fs, struct inode *i, uint64_t off, uint64_t len);
+
+/* What was stored into private copies is in the file after this. 0 or -errno. */
+int dax_save(struct fs *fs, struct inode *i);
+
+/*
+ * The same for a sync or a close, which also tells of what could not be saved when its place was
+ * given up: once.
  */
 int dax_write_back(struct fs *fs, struct inode *i);
 
 /* The same for all files. */
 void dax_write_back_all(struct fs *fs);
+
+/* Between these two no copy of the file is saved: it would get back the length that it had. */
+bool dax_hold(struct fs *fs, const struct inode *i);
+void dax_let_go(struct fs *fs, bool held);
 
 /* The guest is about to be told st of a file. */
 void dax_seen(struct fs *fs, struct inode *i, const struct statx *st);

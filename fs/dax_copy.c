@@ -26,9 +26,9 @@
 #include "host/fd.h"
 #include "host/log.h"
 
-const int fs_dax_copy_syscalls[] = { SCMP_SYS(fstat),	  SCMP_SYS(pread64), SCMP_SYS(pwrite64),
-				     SCMP_SYS(fallocate), SCMP_SYS(mmap),    SCMP_SYS(munmap),
-				     SYSCALLS_END };
+const int fs_dax_copy_syscalls[] = { SCMP_SYS(fstat),  SCMP_SYS(pread64),   SCMP_SYS(pwrite64),
+				     SCMP_SYS(lseek),  SCMP_SYS(fallocate), SCMP_SYS(mmap),
+				     SCMP_SYS(munmap), SYSCALLS_END };
 
 #define CHUNK (64u << 10)
 
@@ -52,7 +52,8 @@ int dax_copies_init(struct dax *d)
 		return -errno;
 	}
 	d->buffer = malloc(CHUNK);
-	return d->buffer ? 0 : -ENOMEM;
+	d->scratch = malloc(CHUNK);
+	return d->buffer && d->scratch ? 0 : -ENOMEM;
 }
 
 void dax_copies_fini(struct dax *d)
@@ -62,6 +63,7 @@ void dax_copies_fini(struct dax *d)
 	fd_close(&d->copies_fd);
 	fd_close(&d->copies_ro_fd);
 	free(d->buffer);
+	free(d->scratch);
 }
 
 /* --- bringing together --- */
@@ -72,8 +74,19 @@ struct part {
 	uint64_t off;
 	size_t len;
 	uint8_t *copy, *base; /* base: NULL, if the guest only reads */
-	uint8_t *file;	      /* what the file has there */
+	uint8_t *file;	      /* what the file has there; NULL: nobody has looked */
 };
+
+static struct part part_of(const struct dax *d, struct dax_piece *p, uint64_t at, uint64_t end)
+{
+	return (struct part){
+		.p = p,
+		.off = at,
+		.len = (size_t)MIN(end - at, CHUNK),
+		.copy = d->copies + p->off + at,
+		.base = p->base ? p->base + at : NULL,
+	};
+}
 
 /* Bytes, or -errno; less than len only at the end of the file. */
 static ssize_t read_all(int fd, uint8_t *buf, size_t len, uint64_t off)
@@ -110,27 +123,63 @@ static int write_all(int fd, const uint8_t *buf, size_t len, uint64_t off)
 	return 0;
 }
 
-/* What the guest has stored into [0, len) of the part since goes to the file. 0 or -errno. */
+static int size_of(const struct dax_file *f, uint64_t *size)
+{
+	struct stat st;
+
+	if (fstat(f->fd, &st) < 0)
+		return -errno;
+	*size = (uint64_t)st.st_size;
+	return 0;
+}
+
+/* How many of len bytes at off are below end. */
+static size_t below(uint64_t off, size_t len, uint64_t end)
+{
+	return off >= end ? 0 : MIN(len, end - off);
+}
+
+/* The first byte at or behind off that fd has data for; end at most. */
+static uint64_t next_data(int fd, uint64_t off, uint64_t end)
+{
+	off_t data = lseek(fd, (off_t)off, SEEK_DATA);
+
+	if (data < 0)
+		return errno == ENXIO ? end : off;
+	return MIN((uint64_t)data, end);
+}
+
+/*
+ * What the guest has stored into [0, len) of the part since goes to the file, which is not made
+ * longer by that. 0 or -errno: then the rest is tried again another time.
+ */
 static int push(struct dax *d, const struct part *a, size_t len)
 {
+	const volatile uint8_t *copy = a->copy; /* the guest goes on */
+	uint64_t at = a->p->foff + a->off, size;
+	uint8_t *to = d->scratch;
+	int ret;
+
 	if (!memcmp(a->copy, a->base, len))
 		return 0;
 	d->write_back_ns = DAX_WRITE_BACK_MIN_NS; /* it will store more */
-	for (size_t i = 0, end; i < len; i = end) {
-		int ret;
-
-		for (end = i; end < len && a->copy[end] != a->base[end]; end++)
-			a->file[end] = a->copy[end]; /* looked at once: the guest goes on */
+	ret = size_of(a->p->file, &size);
+	len = below(at, len, size);
+	for (size_t i = 0, end; i < len && !ret; i = end) {
+		for (end = i; end < len && (to[end] = copy[end]) != a->base[end]; end++)
+			;
 		if (end == i) {
 			end++;
 			continue;
 		}
-		ret = write_all(a->p->file->fd, a->file + i, end - i, a->p->foff + a->off + i);
+		ret = write_all(a->p->file->fd, to + i, end - i, at + i);
 		if (ret)
-			return ret;
-		memcpy(a->base + i, a->file + i, end - i);
+			break;
+		memcpy(a->base + i, to + i, end - i);
+		if (a->file)
+			memcpy(a->file + i, to + i, end - i);
 	}
-	return 0;
+	return ret;
 }
 
 /* What was changed elsewhere goes to the copy; of what is new there, from known on, everything. */
@@ -153,8 +202,7 @@ static void pull(const struct part *a, size_t len, size_t known)
 static int merge_part(struct dax *d, const struct part *a, size_t valid, size_t known)
 {
 	const struct dax_file *f = a->p->file;
-	uint64_t foff = a->p->foff + a->off;
-	ssize_t n = read_all(f->fd, a->file, valid, foff);
+	ssize_t n = read_all(f->fd, a->file, valid, a->p->foff + a->off);
 	int ret = 0;
 
 	if (n < 0)
@@ -162,38 +210,29 @@ static int merge_part(struct dax *d, const struct part *a, size_t valid, size_t 
 	valid = (size_t)n; /* it may have become shorter just now */
 	memset(a->file + valid, 0, a->len - valid);
 	if (!a->base) {
-		memcpy(a->copy, a->file, MAX(valid, known));
+		memcpy(a->copy, a->file, a->len);
 		return 0;
 	}
 	if (f->writable)
 		ret = push(d, a, MIN(valid, known));
-	if (!ret && (valid != known || memcmp(a->file, a->base, known)))
-		pull(a, MAX(valid, known), MIN(valid, known));
+	if (valid != known || memcmp(a->file, a->base, known))
+		pull(a, a->len, MIN(valid, known));
 	return ret;
-}
-
-/* How many of len bytes at off are below end. */
-static size_t below(uint64_t off, size_t len, uint64_t end)
-{
-	return off >= end ? 0 : MIN(len, end - off);
-}
-
-static struct part part_of(const struct dax *d, struct dax_piece *p, uint64_t at, uint64_t end)
-{
-	return (struct part){
-		.p = p,
-		.off = at,
-		.len = (size_t)MIN(end - at, CHUNK),
-		.copy = d->copies + p->off + at,
-		.base = p->base ? p->base + at : NULL,
-		.file = d->buffer,
-	};
 }
 
 /* How much of p is within a file of that size. */
 static uint64_t valid_of(const struct dax_piece *p, uint64_t size)
 {
 	return size > p->foff ? MIN(size - p->foff, p->len) : 0;
+}
+
+/* Where in p, from at on, is anything: in the file, or in the copy? */
+static uint64_t next_part(const struct dax *d, const struct dax_piece *p, uint64_t at, uint64_t end)
+{
+	uint64_t file = next_data(p->file->fd, p->foff + at, p->foff + end) - p->foff;
+	uint64_t copy = next_data(d->copies_fd, p->off + at, p->off + end) - p->off;
+
+	return MIN(file, copy);
 }
 
 /* [off, end) of the file, as far as the copy p has it; size is the file's. */
@@ -211,38 +250,35 @@ static int merge_piece(struct dax *d, struct dax_piece *p, uint64_t off, uint64_
 		to = MAX(to, MAX(valid, p->valid));
 	}
 	to = MIN(to, MAX(valid, p->valid));
-	for (uint64_t at = from; at < to && !ret; at += CHUNK) {
-		const struct part a = part_of(d, p, at, to);
+	while ((from = next_part(d, p, MIN(from, to), to)) < to) {
+		struct part a = part_of(d, p, from, to);
+		int err;
 
-		ret = merge_part(d, &a, below(at, a.len, valid), below(at, a.len, p->valid));
+		a.file = d->buffer;
+		err = merge_part(d, &a, below(from, a.len, valid), below(from, a.len, p->valid));
+		ret = ret ? ret : err;
+		from += a.len;
 	}
-	p->valid = valid;
+	p->valid = ret ? MIN(valid, p->valid) : valid;
 	return ret;
 }
 
 /* What the guest has stored into p goes to the file, of which nothing has to be read for that. */
-static int save_piece(struct dax *d, struct dax_piece *p, uint64_t size)
+static int save_piece(struct dax *d, struct dax_piece *p)
 {
-	uint64_t end = MIN(valid_of(p, size), p->valid);
+	uint64_t at = 0;
 	int ret = 0;
 
-	for (uint64_t at = 0; p->base && p->file->writable && at < end && !ret; at += CHUNK) {
-		const struct part a = part_of(d, p, at, end);
+	if (!p->base || !p->file->writable)
+		return 0;
+	while (!ret &&
+	       (at = next_data(d->copies_fd, p->off + at, p->off + p->valid) - p->off) < p->valid) {
+		const struct part a = part_of(d, p, at, p->valid);
 
 		ret = push(d, &a, a.len);
+		at += a.len;
 	}
 	return ret;
-}
-
-/* Its file is asked for its size once for all pieces by who has several. 0 or -errno. */
-static int size_of(const struct dax_file *f, uint64_t *size)
-{
-	struct stat st;
-
-	if (fstat(f->fd, &st) < 0)
-		return -errno;
-	*size = (uint64_t)st.st_size;
-	return 0;
 }
 
 static int complain(const struct dax *d, int err)
@@ -253,53 +289,52 @@ static int complain(const struct dax *d, int err)
 	return err;
 }
 
-/* Each copy of f; end 0: is saved, else brought together with [off, end) of the file. */
-static int each_copy(struct dax *d, struct dax_file *f, uint64_t off, uint64_t end)
+/*
+ * The next copy of f behind p, or the first. One that leaves the list meanwhile is freed by nobody:
+ * that takes the copies' lock. One that is not filled yet is for dax_copies_fill() alone: there may
+ * be what was stored into a former one at its place.
+ */
+static struct dax_piece *next_copy(struct dax *d, const struct dax_file *f, struct dax_piece *p)
 {
-	struct dax_piece *p;
-	uint64_t size;
-	int ret = size_of(f, &size);
-
-	if (ret)
-		return complain(d, ret);
 	pthread_mutex_lock(&d->lock);
-	/* One that leaves the list meanwhile is freed by nobody: that takes the copies' lock. */
-	for (p = f->pieces; p; p = p->next_of_file) {
-		int err;
-
-		if (!p->copy)
-			continue;
-		pthread_mutex_unlock(&d->lock);
-		err = end ? merge_piece(d, p, off, end, size) : save_piece(d, p, size);
-		ret = ret ? ret : err;
-		pthread_mutex_lock(&d->lock);
-	}
+	p = p ? p->next_of_file : f->pieces;
+	while (p && !(p->copy && p->filled))
+		p = p->next_of_file;
 	pthread_mutex_unlock(&d->lock);
-	return complain(d, ret);
+	return p;
 }
 
 int dax_copies_merge(struct dax *d, struct dax_file *f, uint64_t off, uint64_t end)
 {
-	return each_copy(d, f, off, end);
+	struct dax_piece *p = NULL;
+	uint64_t size;
+	int ret = size_of(f, &size);
+
+	while (!ret && (p = next_copy(d, f, p)))
+		ret = merge_piece(d, p, off, end, size);
+	while (ret && p && (p = next_copy(d, f, p)))
+		merge_piece(d, p, off, end, size);
+	return complain(d, ret);
 }
 
 int dax_copies_save(struct dax *d, struct dax_file *f)
 {
-	return each_copy(d, f, 0, 0);
+	struct dax_piece *p = NULL;
+	int ret = 0, err;
+
+	while ((p = next_copy(d, f, p))) {
+		err = save_piece(d, p);
+		ret = ret ? ret : err;
+	}
+	return complain(d, ret);
 }
 
 /* --- stores --- */
 
-static void save(struct dax *d, struct dax_piece *p)
-{
-	uint64_t size;
-	int ret = size_of(p->file, &size);
-
-	complain(d, ret ? ret : save_piece(d, p, size));
-}
-
+/* What file and copy are, now that they are the same. 0 or -ENOMEM. */
 static int give_base(struct dax *d, struct dax_piece *p)
 {
+	uint64_t at = 0, part;
 	void *base;
 
 	if (p->base)
@@ -308,26 +343,55 @@ static int give_base(struct dax *d, struct dax_piece *p)
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (base == MAP_FAILED)
 		return -ENOMEM;
-	memcpy(base, d->copies + p->off, p->valid);
 	p->base = base;
+	while ((at = next_data(d->copies_fd, p->off + at, p->off + p->valid) - p->off) < p->valid) {
+		part = MIN(p->valid - at, CHUNK);
+		memcpy(p->base + at, d->copies + p->off + at, part);
+		at += part;
+	}
 	return 0;
 }
 
-int dax_copies_write(struct dax *d, uint64_t off, uint64_t end)
+/* The next piece of the window from *at on; moves that behind it. */
+static struct dax_piece *next_piece(struct dax *d, uint64_t *at, uint64_t end)
+{
+	struct dax_piece *p;
+
+	pthread_mutex_lock(&d->lock);
+	p = dax_map_first(&d->map, *at, end);
+	if (p)
+		*at = p->off + p->len;
+	pthread_mutex_unlock(&d->lock);
+	return p;
+}
+
+static int fill_piece(struct dax *d, struct dax_piece *p)
+{
+	uint64_t size;
+	int ret = size_of(p->file, &size);
+
+	if (!ret)
+		ret = merge_piece(d, p, 0, UINT64_MAX, size);
+	p->filled |= !ret;
+	return complain(d, ret);
+}
+
+int dax_copies_fill(struct dax *d, uint64_t off, uint64_t end, bool write)
 {
 	struct dax_piece *p;
 	int ret = 0;
 
-	pthread_mutex_lock(&d->lock);
-	for (p = dax_map_first(&d->map, off, end); p && !ret;
-	     p = dax_map_first(&d->map, p->off + p->len, end)) {
-		if (p->copy && !p->base) {
+	while (!ret && (p = next_piece(d, &off, end))) {
+		bool first = write && p->copy && !p->base;
+
+		ret = p->copy ? fill_piece(d, p) : 0;
+		if (!ret && first)
 			ret = give_base(d, p);
-			d->n_written += !ret;
-		}
-		p->written |= !ret;
+		pthread_mutex_lock(&d->lock);
+		d->n_written += first && !ret;
+		p->written |= write && !ret;
+		pthread_mutex_unlock(&d->lock);
 	}
-	pthread_mutex_unlock(&d->lock);
 	return ret;
 }
 
@@ -336,24 +400,28 @@ void dax_copies_write_back(struct dax *d)
 	struct dax_piece *p;
 	uint64_t at = 0;
 
-	pthread_mutex_lock(&d->lock);
-	while ((p = dax_map_first(&d->map, at, d->size))) {
-		at = p->off + p->len;
-		if (!p->base)
-			continue;
-		pthread_mutex_unlock(&d->lock);
-		save(d, p);
-		pthread_mutex_lock(&d->lock);
-	}
-	pthread_mutex_unlock(&d->lock);
+	while ((p = next_piece(d, &at, d->size)))
+		complain(d, save_piece(d, p));
 }
 
 /* --- the end --- */
 
+/* What was stored and cannot be saved is lost: the next sync or close of the file says so. */
+static void save_last(struct dax *d, struct dax_piece *p)
+{
+	int err = complain(d, save_piece(d, p));
+	struct inode *i = err ? inode_get(d->fs, p->file->nodeid) : NULL;
+
+	if (!i)
+		return;
+	atomic_fetch_or(&i->flags, INODE_DAX_LOST);
+	inode_put(d->fs, i);
+}
+
 static void bury(struct dax *d, struct dax_piece *p)
 {
 	if (p->base) {
-		save(d, p);
+		save_last(d, p);
 		munmap(p->base, p->len);
 	}
 	if (p->copy)

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "fs/dax_lock.h"
@@ -19,8 +18,7 @@
 
 const int fs_dax_file_syscalls[] = { SCMP_SYS(fstat), SCMP_SYS(close), SYSCALLS_END };
 
-#define EXEC_BITS  (S_IXUSR | S_IXGRP | S_IXOTH)
-#define LOCK_TRIES 20u
+#define EXEC_BITS (S_IXUSR | S_IXGRP | S_IXOTH)
 
 static dev_t dev_of(struct fs *fs, const struct inode *i)
 {
@@ -67,7 +65,7 @@ void dax_file_relock(struct dax_file *f)
 {
 	bool want = !f->by_copy && (f->owned || f->wanted);
 
-	if (want == f->locked)
+	if (want == f->locked || f->shrinking)
 		return;
 	if (dax_lock(f->fd, want ? F_RDLCK : F_UNLCK) == 0)
 		f->locked = want;
@@ -192,24 +190,36 @@ static int open_for_writing(struct dax *d, struct inode *i, struct dax_file *f)
 }
 
 /* Under the lock, which it may give up in between. */
-static int lock_for_setup(struct dax *d, struct dax_file *f)
+static int want_locked(struct dax *d, struct dax_file *f)
 {
-	static const struct timespec pause_time = { .tv_nsec = 1000000 };
+	unsigned tries = 0;
 
 	f->wanted++;
-	for (unsigned n = 0; n < LOCK_TRIES; n++) {
-		int ret = f->by_copy || f->locked ? 0 : dax_lock(f->fd, F_RDLCK);
+	while (!f->by_copy && !f->locked) {
+		int ret = dax_lock(f->fd, F_RDLCK);
 
-		if (ret != -EAGAIN) {
-			f->locked |= !ret && !f->by_copy;
+		f->locked = !ret;
+		if (ret != -EAGAIN)
 			return 0; /* a file system without locks cannot be helped */
-		}
 		pthread_mutex_unlock(&d->lock);
-		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause_time, NULL);
+		ret = dax_lock_pause(&tries) ? 0 : -ETXTBSY;
 		pthread_mutex_lock(&d->lock);
+		if (!ret)
+			continue;
+		f->wanted--;
+		return ret; /* somebody shrinks it, and does not come to an end */
 	}
-	f->wanted--;
-	return -ETXTBSY; /* somebody shrinks it, and does not come to an end */
+	return 0;
+}
+
+int dax_file_want(struct dax *d, struct dax_file *f)
+{
+	int ret;
+
+	pthread_mutex_lock(&d->lock);
+	ret = want_locked(d, f);
+	pthread_mutex_unlock(&d->lock);
+	return ret;
 }
 
 int dax_file_get(struct dax *d, struct inode *i, bool write, struct dax_file **out)
@@ -236,7 +246,7 @@ int dax_file_get(struct dax *d, struct inode *i, bool write, struct dax_file **o
 	if (write)
 		ret = open_for_writing(d, i, f);
 	if (!ret)
-		ret = lock_for_setup(d, f);
+		ret = want_locked(d, f);
 	if (ret)
 		dax_file_put(d, f);
 	pthread_mutex_unlock(&d->lock);

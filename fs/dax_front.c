@@ -95,8 +95,6 @@ static int request(struct dax *d, bool map)
 	const struct device_host *host = d->fs->host;
 	int ret = (map ? host->shm->map : host->shm->unmap)(host->shm_ctx, &d->req);
 
-	if (ret == -ECANCELED)
-		d->running = false;
 	if (ret)
 		return ret;
 	d->busy = true;
@@ -110,8 +108,7 @@ static struct dax *answered(struct shm_req *req, int err)
 
 	pthread_mutex_lock(&d->lock);
 	d->busy = false;
-	if (err == -ECANCELED)
-		d->running = false;
+	d->doubt |= err == -ECANCELED;
 	return d;
 }
 
@@ -209,6 +206,16 @@ int dax_piece_unmap(struct dax *d, struct dax_piece *p)
 	return ret;
 }
 
+/* A piece that was under way at a stop, or NULL. */
+static struct dax_piece *doubtful(struct dax *d)
+{
+	for (size_t i = 0; d->doubt && i < d->map.n; i++)
+		if (d->map.v[i]->state == PIECE_UNSURE)
+			return d->map.v[i];
+	d->doubt = false;
+	return NULL;
+}
+
 /*
  * Unmaps, one after the other, what is idle or in doubt. What was set up meanwhile, by requests
  * that were under way when the session ended, is nobody's.
@@ -219,10 +226,7 @@ static int clear_step(struct dax *d)
 
 	dax_disown(d, 0, d->size);
 	dax_look_away(d, d->ahead.file);
-	p = d->map.oldest;
-	for (size_t i = 0; !p && i < d->map.n; i++)
-		if (d->map.v[i]->state == PIECE_UNSURE)
-			p = d->map.v[i];
+	p = d->map.oldest ? d->map.oldest : doubtful(d);
 	return p ? dax_piece_unmap(d, p) : 0;
 }
 
@@ -346,10 +350,13 @@ static int ahead_step(struct dax *d)
  * name, or was mapped before a stop of the device. QEMU 11.1.3 has that in a table by which it dies
  * at a hard reset.
  */
-static struct dax_piece *unwanted(const struct dax *d)
+static struct dax_piece *unwanted(struct dax *d)
 {
-	struct dax_piece *p = d->map.oldest;
+	struct dax_piece *p = doubtful(d);
 
+	if (p)
+		return p;
+	p = d->map.oldest;
 	if (p && clock_ns() - p->idle_ns >= IDLE_NS)
 		return p;
 	while (p && d->hasty && !p->hasty)

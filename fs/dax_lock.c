@@ -22,27 +22,32 @@ int dax_lock(int fd, short type)
 		.l_type = type, .l_whence = SEEK_SET, .l_start = DAX_LOCK_OFFSET, .l_len = 1
 	};
 
+	struct flock other = lk;
+
 	if (fcntl(fd, F_OFD_SETLK, &lk) == 0)
 		return 0;
-	return errno == EACCES ? -EAGAIN : -errno;
+	if (errno != EAGAIN && errno != EACCES)
+		return -errno;
+	/* Somebody who locks the whole file means others than us. */
+	if (fcntl(fd, F_OFD_GETLK, &other) == 0 && other.l_type != F_UNLCK &&
+	    other.l_start != DAX_LOCK_OFFSET)
+		return -ENOLCK;
+	return -EAGAIN;
 }
 
-int dax_lock_soon(int fd, short type)
+bool dax_lock_pause(unsigned *tries)
 {
-	int ret = dax_lock(fd, type);
-
-	for (unsigned i = 0; ret == -EAGAIN && i < TRIES; i++) {
-		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause_time, NULL);
-		ret = dax_lock(fd, type);
-	}
-	return ret;
+	if ((*tries)++ == TRIES)
+		return false;
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &pause_time, NULL);
+	return true;
 }
 
 /* Under the lock of the window, if there is one. The file of the window, if it must have the lock.
  */
 static struct dax_file *file_of(struct fs *fs, const struct inode *i)
 {
-	struct dax_file *f = fs->dax && dax_is_mapped(i) ? dax_file_find(fs->dax, i) : NULL;
+	struct dax_file *f = fs->dax ? dax_file_find(fs->dax, i) : NULL;
 
 	return f && f->locked && f->writable ? f : NULL;
 }
@@ -65,26 +70,29 @@ static void unlock_window(struct fs *fs)
  */
 static int try_begin(struct fs *fs, const struct inode *i, int fd, struct dax_shrink *s)
 {
-	const struct dax_file *f;
+	struct dax_file *f;
 	int ret;
 
 	lock_window(fs);
 	f = file_of(fs, i);
 	*s = (struct dax_shrink){ .fd = f ? f->fd : fd, .of_file = f };
 	ret = dax_lock(s->fd, F_WRLCK);
+	if (f && !ret)
+		f->shrinking++;
 	unlock_window(fs);
 	return ret;
 }
 
 int dax_shrink_begin(struct fs *fs, const struct inode *i, int fd, struct dax_shrink *s)
 {
-	int ret = try_begin(fs, i, fd, s);
+	unsigned tries = 0;
+	int ret;
 
 	/* Who has it mapped has it for long, who truncates for a moment. */
-	for (unsigned n = 0; ret == -EAGAIN && n < TRIES; n++) {
-		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause_time, NULL);
+	do {
 		ret = try_begin(fs, i, fd, s);
-	}
+	} while (ret == -EAGAIN && dax_lock_pause(&tries));
+	s->locked = !ret;
 	return ret == -EAGAIN ? -ETXTBSY : 0;
 }
 
@@ -92,13 +100,18 @@ void dax_shrink_end(struct fs *fs, const struct inode *i, struct dax_shrink *s)
 {
 	struct dax_file *f;
 
+	if (!s->locked)
+		return;
 	if (!s->of_file) {
 		dax_lock(s->fd, F_UNLCK);
 		return;
 	}
 	lock_window(fs);
 	f = dax_file_find(fs->dax, i);
-	if (f && f->fd == s->fd) /* else it is closed, and the lock with it */
-		dax_lock(f->fd, f->locked ? F_RDLCK : F_UNLCK);
+	if (f && f->fd == s->fd) { /* else it is closed, and the lock with it */
+		f->shrinking--;
+		dax_lock(f->fd, F_RDLCK);
+		dax_file_relock(f);
+	}
 	unlock_window(fs);
 }

@@ -17,15 +17,19 @@
 /* Guests' own locks end before it: fs/op_lock.c. */
 #define DAX_LOCK_OFFSET INT64_MAX
 
-/* F_RDLCK, F_WRLCK or F_UNLCK, for the description of fd. -EAGAIN: somebody has it. 0 or -errno. */
+/*
+ * F_RDLCK, F_WRLCK or F_UNLCK, for the description of fd. 0; -EAGAIN: a daemon has it; another
+ * -errno: there are no locks here, or somebody who means others has locked the whole file.
+ */
 int dax_lock(int fd, short type);
 
-/* The same, but what lasts for a moment only is waited for. */
-int dax_lock_soon(int fd, short type);
+/* After -EAGAIN: waits a moment, as truncating lasts no longer. False: that was long enough. */
+bool dax_lock_pause(unsigned *tries);
 
 struct dax_shrink {
 	int fd;	      /* whose description has the lock */
 	bool of_file; /* it is that of the file in the window */
+	bool locked;
 };
 
 /*

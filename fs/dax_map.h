@@ -32,11 +32,12 @@ struct dax_piece {
 	bool listed;	  /* in the list of what is idle */
 	uint32_t owned;	  /* pages that the guest owns */
 	uint64_t charged; /* bytes of dax.copied */
-	struct dax_piece *next_of_file;
-	struct dax_piece *older, *newer; /* in the list of what is idle */
-	uint64_t idle_ns;		 /* since when, CLOCK_MONOTONIC */
+	struct dax_piece *next_of_file, **link; /* link: who points to it */
+	struct dax_piece *older, *newer;	/* in the list of what is idle */
+	uint64_t idle_ns;			/* since when, CLOCK_MONOTONIC */
 	/* Of a copy, under its lock: see there. */
-	uint64_t valid;
+	uint64_t valid; /* bytes that are within the file, as of the last look */
+	bool filled;	/* it is what the file is; before, it may be what a former copy there was */
 	uint8_t *base;
 	struct dax_piece *next_dead;
 };

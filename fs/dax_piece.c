@@ -22,18 +22,23 @@ struct dax_piece *dax_piece_new(struct dax *d, const struct dax_op *op, uint64_t
 	p->off = off;
 	p->foff = op->foff + (off - op->off);
 	p->copy = p->foff >= op->direct_end;
-	p->len = p->copy ? end - off : MIN(end - off, op->direct_end - p->foff);
+	/* Copies are no larger than a range: what becomes of one is not to hold up others. */
+	p->len = p->copy ? MIN(end - off, FS_DAX_RANGE - off % FS_DAX_RANGE)
+			 : MIN(end - off, op->direct_end - p->foff);
 	p->file = op->file;
 	if (dax_map_insert(&d->map, p)) {
 		free(p);
 		return NULL;
 	}
 	if (op->file->by_copy)
-		p->charged = dax_file_bytes(op, off);
+		p->charged = MIN(dax_file_bytes(op, off), p->len);
 	d->copied += p->charged;
 	p->file->refs++;
 	p->file->n_copies += p->copy;
 	p->next_of_file = p->file->pieces;
+	p->link = &p->file->pieces;
+	if (p->next_of_file)
+		p->next_of_file->link = &p->next_of_file;
 	p->file->pieces = p;
 	return p;
 }
@@ -41,14 +46,12 @@ struct dax_piece *dax_piece_new(struct dax *d, const struct dax_op *op, uint64_t
 /* It is not mapped any more. A queue's thread frees it. */
 void dax_piece_gone(struct dax *d, struct dax_piece *p)
 {
-	struct dax_piece **link = &p->file->pieces;
-
 	dax_map_remove(&d->map, p);
 	d->copied -= p->charged;
 	p->file->n_copies -= p->copy;
-	while (*link != p)
-		link = &(*link)->next_of_file;
-	*link = p->next_of_file;
+	*p->link = p->next_of_file;
+	if (p->next_of_file)
+		p->next_of_file->link = p->link;
 	if (!p->file->pieces)
 		dax_look_away(d, p->file);
 	p->next_dead = d->dead_pieces;

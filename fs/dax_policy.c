@@ -34,6 +34,9 @@ const int fs_dax_policy_syscalls[] = { SCMP_SYS(fcntl), SCMP_SYS(faccessat2), SC
 /* A yes that nobody has used in so long may go to somebody else. */
 #define UNUSED_NS (10ull * NS_PER_S)
 
+/* Who maps without a yes is counted as well, but not without end. */
+#define GRANTS_MAX (2u * FS_DAX_MAPS_MAX)
+
 struct grant {
 	uint64_t nodeid;
 	uint64_t since_ns;
@@ -118,61 +121,62 @@ static int add(struct dax_grants *g, uint64_t nodeid, uint64_t size, bool used)
 	return 0;
 }
 
-static void take_back(struct fs *fs, uint64_t nodeid)
+/*
+ * A yes that is not used, looking on from where it stopped the last time, is taken back. The
+ * reference of its inode, if it still has one, is for the caller, who must not have the lock to
+ * give it back.
+ */
+static bool take_back(struct fs *fs, struct dax_grants *g, struct inode **out)
 {
-	struct inode *i = inode_get(fs, nodeid);
-
-	if (!i)
-		return;
-	atomic_fetch_and(&i->flags, (uint8_t)~INODE_DAX_GRANTED);
-	inode_put(fs, i);
-}
-
-/* A yes that is not used, looking on from where it stopped the last time. 0: there is none. */
-static uint64_t unused(struct dax_grants *g)
-{
-	uint64_t now = clock_ns(), nodeid;
+	uint64_t now = clock_ns();
 
 	for (size_t tries = g->n; tries--; g->hand++) {
 		struct grant *x = &g->v[g->hand = g->hand % g->n];
 
 		if (x->used || now - x->since_ns < UNUSED_NS)
 			continue;
-		nodeid = x->nodeid;
+		*out = inode_get(fs, x->nodeid);
+		if (*out)
+			atomic_fetch_and(&(*out)->flags, (uint8_t)~INODE_DAX_GRANTED);
 		drop(g, x);
-		return nodeid;
+		return true;
 	}
-	return 0;
+	return false;
 }
 
-/* 1: yes; 0: no; else who has to give his yes back first. Then this is asked again. */
-static uint64_t try_grant(struct dax_grants *g, struct inode *i, uint64_t size)
+/* 0: yes; -EAGAIN: *out has given his back, ask again; else no. */
+static int try_grant(struct fs *fs, struct inode *i, uint64_t size, struct inode **out)
 {
-	uint64_t ret = 1;
+	struct dax_grants *g = fs->dax->grants;
+	int ret = 0;
 
+	*out = NULL;
 	pthread_mutex_lock(&g->lock);
 	if (!find(g, inode_id(i))) {
-		if (!fits(g, ranges_of(size)))
-			ret = ranges_of(size) <= g->ranges_max ? unused(g) : 0;
-		else if (add(g, inode_id(i), size, false))
-			ret = 0;
+		if (fits(g, ranges_of(size)))
+			ret = add(g, inode_id(i), size, false);
+		else if (ranges_of(size) <= g->ranges_max && take_back(fs, g, out))
+			ret = -EAGAIN;
+		else
+			ret = -ENOSPC;
 	}
-	if (ret == 1)
+	if (!ret)
 		atomic_fetch_or(&i->flags, INODE_DAX_GRANTED);
 	pthread_mutex_unlock(&g->lock);
 	return ret;
 }
 
-/* The root, whose node id is 1, is no file of which anybody takes a yes back. */
-_Static_assert(FUSE_ROOT_ID == 1, "an outcome of try_grant()");
-
 static bool grant(struct fs *fs, struct inode *i, uint64_t size)
 {
-	uint64_t ret;
+	struct inode *former;
+	int ret;
 
-	while ((ret = try_grant(fs->dax->grants, i, size)) > 1)
-		take_back(fs, ret);
-	return ret;
+	do {
+		ret = try_grant(fs, i, size, &former);
+		if (former)
+			inode_put(fs, former);
+	} while (ret == -EAGAIN);
+	return !ret;
 }
 
 void dax_grant_used(struct dax *d, struct inode *i, uint64_t size)
@@ -186,7 +190,7 @@ void dax_grant_used(struct dax *d, struct inode *i, uint64_t size)
 	x = find(g, inode_id(i));
 	if (x)
 		x->used = true;
-	else if (!add(g, inode_id(i), size, true))
+	else if (g->n < GRANTS_MAX && !add(g, inode_id(i), size, true))
 		atomic_fetch_or(&i->flags, INODE_DAX_GRANTED);
 	pthread_mutex_unlock(&g->lock);
 }
@@ -227,18 +231,22 @@ static bool known_fs(uint64_t type)
 	return false;
 }
 
-static int64_t to_ns(const struct statx_timestamp *t)
+/* A guest can set any time, so also one that is no number of nanoseconds. */
+static bool is_before(const struct statx_timestamp *t, int64_t ns)
 {
-	return t->tv_sec * (int64_t)NS_PER_S + t->tv_nsec;
+	int64_t s = ns / NS_PER_S;
+
+	return t->tv_sec < s || (t->tv_sec == s && t->tv_nsec <= ns % NS_PER_S);
 }
 
 static bool is_old(const struct statx *st, uint64_t min_age_ns)
 {
-	int64_t change = MAX(to_ns(&st->stx_mtime), to_ns(&st->stx_ctime));
 	struct timespec now;
+	int64_t ns;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec * (int64_t)NS_PER_S + now.tv_nsec - change >= (int64_t)min_age_ns;
+	ns = now.tv_sec * (int64_t)NS_PER_S + now.tv_nsec - (int64_t)min_age_ns;
+	return is_before(&st->stx_mtime, ns) && is_before(&st->stx_ctime, ns);
 }
 
 /* What its attributes tell. */

@@ -10,15 +10,26 @@
 #include "fs/dax_window.h"
 #include "host/log.h"
 
+#define SMALL_FIRST (64u << 10)
+#define SMALL_LATER (512u << 10)
+
 /*
- * May p stay, as a part of what is asked for? A copy that nobody uses may not where the file itself
- * can be mapped by now.
+ * What nobody uses may stay if it is what would be mapped: not a copy where the file itself can be
+ * mapped by now, nor a part of the file behind its present end, nor anything that goes beyond what
+ * is asked for, as who asks for the rest would find it in use.
  */
+static bool would_be_mapped(const struct dax_op *op, const struct dax_piece *p)
+{
+	bool within = p->copy ? p->foff >= op->direct_end : p->foff + p->len <= op->direct_end;
+
+	return within && p->off >= op->off && p->off + p->len <= op->end;
+}
+
+/* May p stay, as a part of what is asked for? */
 static bool fits(const struct dax_op *op, const struct dax_piece *p)
 {
 	return p->state == PIECE_LIVE && p->file == op->file &&
-	       p->foff - p->off == op->foff - op->off &&
-	       (p->owned || p->copy == (p->foff >= op->direct_end));
+	       p->foff - p->off == op->foff - op->off && (p->owned || would_be_mapped(op, p));
 }
 
 /* Of the range, the first piece that must go; NULL if there is none. */
@@ -104,6 +115,22 @@ static int make_room(struct dax *d, const struct dax_op *op, uint64_t hole)
 		  memory ? "the guest maps more of files that can only be copied than --dax-copies"
 			 : "the guest has as many mappings as there can be");
 	return -EIO;
+}
+
+/*
+ * A last range takes two pieces, one of the file and one of its last page. When pieces become
+ * scarce, it is one copy if that is small: a guest that maps everything maps many small files.
+ */
+void dax_setup_plan(const struct dax *d, struct dax_op *op)
+{
+	uint64_t direct = op->direct_end - MIN(op->foff, op->direct_end), small = 0;
+
+	if (d->map.n > d->max_maps / 2)
+		small = SMALL_LATER;
+	else if (d->map.n > d->max_maps / 4)
+		small = SMALL_FIRST;
+	if (direct < small && direct < op->end - op->off)
+		op->direct_end = MIN(op->foff, op->direct_end);
 }
 
 /* The next request of a SETUPMAPPING. 1: under way; 0: nothing is missing; -errno. */

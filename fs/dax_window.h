@@ -32,12 +32,13 @@ struct dax_file {
 	bool by_copy;	 /* never maps the file itself */
 	bool locked;	 /* against truncation by others: fs/dax_lock.h */
 	uint32_t refs;
-	uint32_t wanted; /* operations under way that want it locked */
-	uint64_t owned;	 /* pages of all pieces */
+	uint32_t wanted;    /* operations under way that want it locked */
+	uint32_t shrinking; /* requests that have the lock exclusively */
+	uint64_t owned;	    /* pages of all pieces */
 	struct dax_piece *pieces;
 	unsigned n_copies; /* of them */
 	/* As of the last look, for dax_seen(); under the copies' lock. */
-	int64_t mtime_ns;
+	uint64_t mtime_ns;
 	uint64_t size;
 };
 
@@ -104,6 +105,7 @@ struct dax {
 	struct dax_file *dead_files;
 	bool running;			/* the front end takes requests */
 	bool can_map;			/* the front end knows mappings */
+	bool doubt;			/* there may be pieces in PIECE_UNSURE */
 	bool hasty;			/* there may be pieces that are */
 	bool timed;			/* dax_attend() is going to be called */
 	uint64_t written_back_ns;	/* the last time of all copies */
@@ -127,7 +129,7 @@ struct dax {
 	uint8_t *copies;	     /* mapped here as in the window */
 	dev_t copies_dev;
 	ino_t copies_ino;
-	uint8_t *buffer; /* COPY_CHUNK */
+	uint8_t *buffer, *scratch;
 
 	struct dax_grants *grants;
 };
@@ -182,6 +184,9 @@ void dax_probe(struct dax *d);
 
 /* --- dax_setup.c --- */
 
+/* Once it is known how large the file is: which part of it will be mapped itself. */
+void dax_setup_plan(const struct dax *d, struct dax_op *op);
+
 /* The next request of a SETUPMAPPING. 1: under way; 0: nothing is missing; -errno. */
 int dax_setup_step(struct dax *d, struct dax_op *op);
 
@@ -216,6 +221,8 @@ void dax_disown(struct dax *d, uint64_t off, uint64_t end);
  * 0 or -errno: -ETXTBSY if one is just about to, or if it is executed on the host.
  */
 int dax_file_get(struct dax *d, struct inode *i, bool write, struct dax_file **out);
+/* Wants it once more. 0 or -ETXTBSY. */
+int dax_file_want(struct dax *d, struct dax_file *f);
 /* It is not wanted any more, after all. */
 void dax_file_unwant(struct dax *d, struct dax_file *f);
 /* Under the lock: only if it is known. NULL or borrowed. */
@@ -244,8 +251,11 @@ int dax_copies_merge(struct dax *d, struct dax_file *f, uint64_t off, uint64_t e
 /* What the guest has stored into copies of the file is in it. 0 or -errno. */
 int dax_copies_save(struct dax *d, struct dax_file *f);
 
-/* The guest may store into the pieces in [off, end) of the window from now on. 0 or -ENOMEM. */
-int dax_copies_write(struct dax *d, uint64_t off, uint64_t end);
+/*
+ * The guest is about to be told that it has [off, end) of the window: copies are what their files
+ * are; write: it may store there from now on. 0 or -errno.
+ */
+int dax_copies_fill(struct dax *d, uint64_t off, uint64_t end, bool write);
 
 /* Everything that the guest has stored into copies. */
 void dax_copies_write_back(struct dax *d);

@@ -178,6 +178,16 @@ static int find_locked(struct mount_table *t, const struct statx *st, uint32_t *
 	return -ENOENT;
 }
 
+/* Under the lock. Is there another mount of the same file system? */
+static bool seen_elsewhere(const struct mount_table *t, const struct mount *m)
+{
+	for (uint32_t i = 0; i < t->n; i++)
+		if (t->m[i] && t->m[i] != m && t->m[i]->dev_major == m->dev_major &&
+		    t->m[i]->dev_minor == m->dev_minor)
+			return true;
+	return false;
+}
+
 static int insert(struct mount_table *t, struct mount *m, const struct statx *st)
 {
 	uint32_t empty;
@@ -192,6 +202,8 @@ static int insert(struct mount_table *t, struct mount *m, const struct statx *st
 		t->n = MAX(t->n, empty + 1);
 		if (!m->local)
 			t->all_local = false;
+		if (seen_elsewhere(t, m))
+			t->twice = true;
 		m = NULL;
 		ret = (int)empty;
 	}

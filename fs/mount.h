@@ -35,6 +35,7 @@ struct mount_table {
 	struct mount *m[MOUNT_MAX];
 	uint32_t n; /* places in use so far */
 	_Atomic bool all_local;
+	_Atomic bool twice; /* a file may be reached by several of them */
 };
 
 int mount_table_init(struct mount_table *t);

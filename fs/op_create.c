@@ -27,6 +27,7 @@
 #include "fs/no_open.h"
 #include "fs/ops.h"
 #include "fs/seccomp.h"
+#include "fs/truncate.h"
 #include "host/fd.h"
 
 const int fs_op_create_syscalls[] = { SCMP_SYS(openat),	   SCMP_SYS(mknodat),	SCMP_SYS(mkdirat),
@@ -350,6 +351,21 @@ static int create_new(struct making *m, int flags, mode_t mode)
 	return ret;
 }
 
+/* What O_TRUNC asks for, if the user may write the file, whatever it is opened for. 0 or -errno. */
+static int truncate_as_user(struct making *m, struct inode *inode, int pfd, int flags)
+{
+	int fd, ret;
+
+	if (!(flags & O_TRUNC))
+		return 0;
+	fd = open_as_user(m, AT_FDCWD, fd_name(pfd).s, O_WRONLY, 0);
+	if (fd < 0)
+		return fd;
+	ret = fs_truncate(m->rq->fs, inode, fd, 0);
+	close(fd);
+	return ret;
+}
+
 /*
  * Opens a file that was there already. The guest did not know that it is, and has checked
  * nothing; so the host checks, as far as it knows the user's groups. If it refuses, or this is no
@@ -360,7 +376,7 @@ static int open_inode(struct making *m, struct inode *inode, const struct statx 
 {
 	struct fs *fs = m->rq->fs;
 	uint32_t mode = attr_mode_killed(st->stx_mode);
-	int fd, ret;
+	int fd, ret, err;
 
 	if (!S_ISREG(inode->type))
 		return -ESTALE;
@@ -369,13 +385,14 @@ static int open_inode(struct making *m, struct inode *inode, const struct statx 
 	fd = inode_fd(fs, inode);
 	if (fd < 0)
 		return fd;
-	fd = open_as_user(m, AT_FDCWD, fd_name(fd).s, flags & ~O_TRUNC, 0);
+	ret = open_as_user(m, AT_FDCWD, fd_name(fd).s, flags & ~O_TRUNC, 0);
+	err = ret < 0 ? 0 : truncate_as_user(m, inode, fd, flags);
 	inode_fd_put(inode);
+	if (err) {
+		close(ret);
+		ret = err;
+	}
 	cred_self(m->rq->q);
-	ret = fd < 0 ? fd : file_truncate(fs, inode, fd, flags);
-	if (ret && fd >= 0)
-		close(fd);
-	ret = ret ? ret : fd;
 	/* A root without its capabilities: for other users the host has done this. */
 	if (ret >= 0 && kill && flags & O_TRUNC && mode != st->stx_mode)
 		(void)fchmod(ret, mode & PERMISSIONS);

@@ -83,6 +83,7 @@ int op_setupmapping(struct fs_req *rq)
 	if (ret == 1)
 		return FS_LATER;
 	dax_op_free(rq->fs->dax, op);
+	dax_file_bury(rq->fs->dax);
 	return ret;
 }
 
@@ -105,7 +106,7 @@ int op_removemapping(struct fs_req *rq)
 		    !range_ok(one.moffset, one.len, d->size))
 			return -EINVAL;
 	}
-	ret = dax_write_back(rq->fs, rq->inode);
+	ret = dax_save(rq->fs, rq->inode);
 	for (uint32_t i = 0; i < in->count; i++) {
 		memcpy(&one, entries + i * sizeof(one), sizeof(one));
 		dax_give_back(d, one.moffset, one.moffset + one.len);

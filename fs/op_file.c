@@ -180,8 +180,7 @@ int op_release(struct fs_req *rq)
 {
 	const struct fuse_release_in *in = FS_BODY(rq, fuse_release_in);
 
-	if (dax_is_mapped(rq->inode))
-		dax_write_back(rq->fs, rq->inode);
+	dax_save(rq->fs, rq->inode);
 	if (in->release_flags & FUSE_RELEASE_FLUSH && rq->fs->cfg->posix_lock)
 		locks_flush(rq->fs, rq->inode, in->lock_owner);
 	if (rq->fs->cfg->posix_lock)
@@ -208,7 +207,7 @@ int op_flush(struct fs_req *rq)
 {
 	const struct fuse_flush_in *in = FS_BODY(rq, fuse_flush_in);
 	struct job *job;
-	int ret = dax_is_mapped(rq->inode) ? dax_write_back(rq->fs, rq->inode) : 0;
+	int ret = dax_write_back(rq->fs, rq->inode);
 
 	if (ret)
 		return ret;

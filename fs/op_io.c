@@ -261,7 +261,7 @@ int op_read(struct fs_req *rq)
 		return -EINVAL;
 	/* A short answer means the end of the file, and the guest's page cache believes that. */
 	io.whole = !(io.h->flags & O_DIRECT);
-	ret = dax_is_mapped(rq->inode) ? dax_write_back(rq->fs, rq->inode) : 0;
+	ret = dax_save(rq->fs, rq->inode);
 	if (!ret)
 		ret = do_io(&io);
 	if (ret)
@@ -306,14 +306,13 @@ static int write_to(struct fs_req *rq, const struct fuse_write_in *in, struct ha
 	int ret = in->write_flags & FUSE_WRITE_KILL_SUIDGID ? file_kill_suidgid(h->fd) : 0;
 
 	/* What the guest has stored there is older, so it gets into the file first. */
-	if (!at_end && dax_is_mapped(rq->inode))
-		dax_changed(rq->fs, rq->inode, io.off, io.size);
+	if (!ret && !at_end)
+		ret = dax_changed(rq->fs, rq->inode, io.off, io.size);
 	if (!ret)
 		ret = do_io(&io);
 	if (ret)
 		return ret;
-	if (dax_is_mapped(rq->inode))
-		dax_changed(rq->fs, rq->inode, at_end ? 0 : io.off, at_end ? UINT64_MAX : io.done);
+	dax_changed(rq->fs, rq->inode, at_end ? 0 : io.off, at_end ? UINT64_MAX : io.done);
 	*FS_REPLY(rq, fuse_write_out) = (struct fuse_write_out){ .size = io.done };
 	return sizeof(struct fuse_write_out);
 }

@@ -27,7 +27,7 @@ const int fs_op_later_syscalls[] = { SCMP_SYS(copy_file_range), SCMP_SYS(syncfs)
 int op_fsync(struct fs_req *rq)
 {
 	const struct fuse_fsync_in *in = FS_BODY(rq, fuse_fsync_in);
-	int ret = dax_is_mapped(rq->inode) ? dax_write_back(rq->fs, rq->inode) : 0;
+	int ret = dax_write_back(rq->fs, rq->inode);
 	struct job *job = ret ? NULL : job_new(rq, rq->handle, 0);
 
 	if (ret)
@@ -39,6 +39,13 @@ int op_fsync(struct fs_req *rq)
 	return FS_LATER;
 }
 
+/*
+ * Of the others, one makes the file shorter, which another VM may have mapped, and one moves what
+ * is in it; Linux sends neither.
+ */
+#define FALLOCATE_MODES \
+	((uint32_t)(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
+
 int op_fallocate(struct fs_req *rq)
 {
 	const struct fuse_fallocate_in *in = FS_BODY(rq, fuse_fallocate_in);
@@ -49,10 +56,12 @@ int op_fallocate(struct fs_req *rq)
 		return -EINVAL;
 	if (!range_ok(in->offset, in->length, INT64_MAX))
 		return -EFBIG;
+	if (in->mode & ~FALLOCATE_MODES)
+		return -EOPNOTSUPP;
 	ret = file_kill_unasked(rq, rq->handle->fd);
 	/* A hole comes after what the guest has stored there. */
-	if (!ret && in->mode && dax_is_mapped(rq->inode))
-		ret = dax_write_back(rq->fs, rq->inode);
+	if (!ret && in->mode)
+		ret = dax_save(rq->fs, rq->inode);
 	if (ret)
 		return ret;
 	job = job_new(rq, rq->handle, 0);
@@ -105,7 +114,7 @@ static int64_t copy_now(struct job *job)
 	do {
 		n = copy_file_range(job->fd, &c->off_in, c->to->fd, &c->off_out, c->len, 0);
 	} while (n < 0 && errno == EINTR);
-	if (n >= 0 && dax_is_mapped(c->to->inode))
+	if (n >= 0)
 		dax_changed(c->fs, c->to->inode, (uint64_t)c->off_out - (uint64_t)n, (uint64_t)n);
 	if (n >= 0)
 		return copied(job, n);
@@ -130,10 +139,10 @@ int op_copy_file_range(struct fs_req *rq)
 	if (!to) /* without a handle it has to copy for itself */
 		return in->fh_out ? -EBADF : -EOPNOTSUPP;
 	ret = file_kill_unasked(rq, to->fd);
-	if (!ret && dax_is_mapped(rq->inode))
-		ret = dax_write_back(rq->fs, rq->inode);
-	if (dax_is_mapped(to->inode)) /* what was stored there is older */
-		dax_changed(rq->fs, to->inode, in->off_out, len);
+	if (!ret)
+		ret = dax_save(rq->fs, rq->inode);
+	if (!ret) /* what was stored there is older */
+		ret = dax_changed(rq->fs, to->inode, in->off_out, len);
 	c = ret ? NULL : malloc(sizeof(*c));
 	job = c ? job_new(rq, rq->handle, 0) : NULL;
 	if (!job) {

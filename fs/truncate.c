@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/macros.h"
 #include "fs/dax.h"
 #include "fs/dax_lock.h"
 #include "fs/seccomp.h"
@@ -18,6 +19,7 @@ static int truncate_fd(struct fs *fs, struct inode *i, int fd, int64_t size)
 {
 	struct dax_shrink shrink;
 	struct stat st;
+	bool held;
 	int ret = 0;
 
 	if (fstat(fd, &st) < 0)
@@ -26,11 +28,13 @@ static int truncate_fd(struct fs *fs, struct inode *i, int fd, int64_t size)
 		ret = dax_shrink_begin(fs, i, fd, &shrink);
 	if (ret)
 		return ret;
+	held = dax_hold(fs, i);
 	ret = ftruncate(fd, size) < 0 ? -errno : 0;
+	dax_let_go(fs, held);
 	if (size < st.st_size)
 		dax_shrink_end(fs, i, &shrink);
-	if (!ret && dax_is_mapped(i))
-		dax_changed(fs, i, 0, UINT64_MAX);
+	if (!ret)
+		dax_changed(fs, i, (uint64_t)MIN(size, st.st_size), UINT64_MAX);
 	return ret;
 }
 
