@@ -379,6 +379,24 @@ static void test_growth(void)
 	world_end(&w);
 }
 
+/* OPEN makes it empty, and no attributes tell of that; then it becomes as long as before. */
+static void test_open_trunc(void)
+{
+	struct world w = { .d = dax_device_new() };
+
+	dax_device_start(w.d, DAX_DEVICE_INIT | FUSE_ATOMIC_O_TRUNC);
+	world_files(&w, 1, 100);
+	CHECK_EQ("map", dax_map(w.d, w.node[0], 0, 1, DAX_RW, 0), 0);
+	CHECK_NAMED("OPEN", fs_device_open(w.d->f, FUSE_OPEN, w.node[0], O_RDWR | O_TRUNC));
+	CHECK_EQ("empty", lseek(w.fd[0], 0, SEEK_END), 0);
+	CHECK_EQ("WRITE", dax_write(w.d, w.node[0], w.fh[0], 99, "!", 1),
+		 sizeof(struct fuse_write_out));
+	CHECK_NAMED("what it was is not seen", !at(&w, 0)[0] && !at(&w, 0)[98]);
+	CHECK_EQ("what is written is", at(&w, 0)[99], '!');
+	world_unmount(&w);
+	world_end(&w);
+}
+
 static int fallocate_to(const struct world *w, uint32_t mode, uint64_t off, uint64_t len)
 {
 	const struct fuse_fallocate_in in = {
@@ -701,6 +719,7 @@ int main(void)
 	test_write_back_timing();
 	test_write_back_beside_idle();
 	test_growth();
+	test_open_trunc();
 	test_fallocate();
 	test_grown_file_is_mapped();
 	test_programs();
