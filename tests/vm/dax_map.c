@@ -5,6 +5,7 @@
  *
  * usage: dax_map FILE STEP...
  *
+ *	file FILE		go on with another one; this one stays open and mapped
  *	map			map the whole file as it is now; what was mapped before is unmapped.
  *				Nothing is mapped of an empty one
  *	store OFF TEXT		into the mapping
@@ -63,6 +64,12 @@ static size_t number(const char *word)
 	unsigned long long n = strtoull(word, &end, 0);
 
 	return (size_t)(*end == 'M' ? n << 20 : n);
+}
+
+static int step_file(struct file *f, char **w)
+{
+	*f = (struct file){ .name = w[0], .fd = open(w[0], O_RDWR | O_CREAT, 0644) };
+	return f->fd < 0 ? fail(f->name) : 0;
 }
 
 static int step_map(struct file *f, char **w)
@@ -324,25 +331,16 @@ static const struct {
 	int words; /* that follow */
 	int (*run)(struct file *f, char **words);
 } steps[] = {
-	{ "map", 0, step_map },
-	{ "store", 2, step_store },
-	{ "load", 2, step_load },
-	{ "await", 2, step_await },
-	{ "fill", 3, step_fill },
-	{ "check", 3, step_check },
-	{ "zero", 2, step_zero },
-	{ "crc", 0, step_crc },
-	{ "copy", 1, step_copy },
-	{ "write", 2, step_write },
-	{ "read", 2, step_read },
-	{ "truncate", 1, step_truncate },
-	{ "truncate-fails", 1, step_truncate_fails },
-	{ "size", 1, step_size },
-	{ "await-size", 1, step_await_size },
-	{ "dax", 0, step_dax },
-	{ "no-dax", 0, step_no_dax },
-	{ "msync", 0, step_msync },
-	{ "fsync", 0, step_fsync },
+	{ "file", 1, step_file },	  { "map", 0, step_map },
+	{ "store", 2, step_store },	  { "load", 2, step_load },
+	{ "await", 2, step_await },	  { "fill", 3, step_fill },
+	{ "check", 3, step_check },	  { "zero", 2, step_zero },
+	{ "crc", 0, step_crc },		  { "copy", 1, step_copy },
+	{ "write", 2, step_write },	  { "read", 2, step_read },
+	{ "truncate", 1, step_truncate }, { "truncate-fails", 1, step_truncate_fails },
+	{ "size", 1, step_size },	  { "await-size", 1, step_await_size },
+	{ "dax", 0, step_dax },		  { "no-dax", 0, step_no_dax },
+	{ "msync", 0, step_msync },	  { "fsync", 0, step_fsync },
 	{ "say", 1, step_say },
 };
 
@@ -366,16 +364,13 @@ static int step(struct file *f, int left, char **words)
 
 int main(int argc, char **argv)
 {
-	struct file f = { .name = argc > 1 ? argv[1] : "" };
+	struct file f;
 	int at = 2, n;
 
 	if (argc < 3)
 		return 2;
-	f.fd = open(f.name, O_RDWR | O_CREAT, 0644);
-	if (f.fd < 0) {
-		perror(f.name);
+	if (step_file(&f, argv + 1) < 0)
 		return 1;
-	}
 	for (; at < argc; at += n) {
 		n = step(&f, argc - at, argv + at);
 		if (n < 0)

@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Proof by trace that a sync of the guest is one of the host: between the arrival of each FSYNC and
-its answer there is a sync of that very file, which began after the one and ended before the other;
-and what was stored into the private copy of a last page is written to the file before that.
-usage: test_dax_durable.py KERNEL
+"""Proof by trace that a sync of the guest is one of the host: of that very file, begun after the
+guest had stored, ended before the guest goes on; and what was stored into the private copy of a
+last page is written to the file before that. usage: test_dax_durable.py KERNEL
 
-The trace has the begin and the end of the daemon's system calls. The guest has one request under
-way at a time, so from one answer (the thread of a queue writes to an eventfd) to the next there is
-one request; it has arrived when that thread's epoll_wait returns. The sync itself is on a thread of
-the pool, so that it is a call that can be seen.
+The trace has the begin and the end of the daemon's system calls. Between its stores and each sync
+the guest, one process, makes another file longer by a byte, which is a request and so a mark in the
+trace: from one mark to the next the daemon has to do the sync, all of it, and to answer. The sync
+is on a thread of the pool, so that it is a call that can be seen.
 """
 
 import os
@@ -23,20 +22,27 @@ ROUNDS = 12
 FILES = ("a", "b", "c")
 SIZE = 100000  # the last page is a part of one
 
-# Each sync is for one file, of which the guest has just changed something through a mapping: of two
-# of them whole pages, of c the last page.
-SCRIPT = """
+
+def steps():
+    """For dax_map: of two files whole pages are changed, of c the last page."""
+    words, mark = [], 0
+    for n in range(1, ROUNDS + 1):
+        for name, place, sync in (("a", f"{n * 5000} 5000", "msync"),
+                                  ("b", f"{n * 5000} 5000", "fsync"), ("c", "99000 1000", "msync")):
+            words.append(f"file marks write {mark} x file {name} map fill {place} {n} "
+                         f"file marks write {mark + 1} x file {name} map {sync}")
+            mark += 2
+    return " ".join(words)
+
+
+SCRIPT = f"""
 share always
-for n in $(seq ROUNDS); do
-    dax_map a map fill $((n * 5000)) 5000 $n msync
-    dax_map b map fill $((n * 5000)) 5000 $n fsync
-    dax_map c map fill 99000 1000 $n msync
-done
+dax_map {steps().replace("file ", "", 1)} file marks write {6 * ROUNDS} x
 echo done
-""".replace("ROUNDS", str(ROUNDS))
+"""
 
 CALL = re.compile(r"^(\d+) +[\d.]+ (?:<\.\.\. (\w+) resumed>|(\w+)\()(.*)$")
-TRACED = "epoll_wait,epoll_pwait,epoll_pwait2,write,pwrite64,fsync,fdatasync"
+TRACED = "write,pwrite64,pwritev,pwritev2,fsync,fdatasync"
 
 
 def child_of(pid):
@@ -70,65 +76,64 @@ def events(log):
 
 
 def file_of(arguments):
-    match = re.match(r"\d+<[^>]*/([abc])>", arguments)
+    match = re.match(r"\d+<[^>]*/([abc]|marks)>", arguments)
     return match[1] if match else None
 
 
-class Sync:
-    """One sync of one of the files."""
-
-    def __init__(self, name, arrived, written):
-        self.name = name
-        self.arrived = arrived  # there was a request that had no answer
-        self.written = written  # something was written to the file since its last sync
-        self.ended = False
-        self.answered = False   # after it had ended
-
-
-def syncs(log):
-    """All syncs of the trace, in the order in which they began."""
-    found, running, written = [], {}, set()
-    request = False  # has one arrived that is not answered?
-    queue = None     # the thread that answers
+def story(log):
+    """What the daemon did: "mark", "write c", "begin a", "end a", "answer" and so on."""
+    words, running = [], {}
     for thread, call, arguments in events(log):
-        begins = arguments is not None
-        if call.startswith("epoll") and not begins:
-            request, queue = True, thread
-        elif call == "write" and begins and "eventfd" in arguments and thread == queue:
-            for sync in found:
-                sync.answered |= sync.ended
-            check(not running, f"{[s.name for s in running.values()]}: answered before the sync")
-            request = False
-        elif call == "pwrite64" and begins:
-            written.add(file_of(arguments))
-        elif call in ("fsync", "fdatasync") and begins and file_of(arguments):
-            name = file_of(arguments)
-            running[thread] = Sync(name, request, name in written)
-            found.append(running[thread])
-            written.discard(name)
-        elif call in ("fsync", "fdatasync") and not begins and thread in running:
-            running.pop(thread).ended = True
-    return found
+        name = file_of(arguments) if arguments is not None else None
+        if call in ("fsync", "fdatasync"):
+            if arguments is not None:
+                running[thread] = name
+            words.append(f"{'end' if arguments is None else 'begin'} {running[thread]}")
+        elif call == "write" and arguments is not None and "eventfd" in arguments:
+            words.append("answer")  # or a thread that tells another, which is no answer
+        elif name and "= -1" not in arguments:
+            words.append("mark" if name == "marks" else f"write {name}")
+    return words
+
+
+def check_sync(number, name, words):
+    """What was done from a mark to the next one."""
+    syncs = [word for word in words if word.startswith(("begin", "end"))]
+    check_eq(f"sync {number}", syncs, [f"begin {name}", f"end {name}"])
+    check("answer" in words[words.index(f"end {name}"):], f"sync {number}: no answer in {words}")
+
+
+def check_story(words):
+    # Two marks for each sync: before the stores, and between them and the sync.
+    parts, part = [], []
+    for word in [*words, "mark"]:
+        if word == "mark":
+            parts.append(part)
+            part = []
+        else:
+            part.append(word)
+    parts = parts[1:]  # before the first mark
+    check_eq("marks", len(parts), 6 * ROUNDS + 1)
+    for number in range(3 * ROUNDS):
+        stores, sync = parts[2 * number], parts[2 * number + 1]
+        name = FILES[number % 3]
+        check_sync(number, name, sync)
+        check_eq(f"syncs before sync {number}", [w for w in stores if w.startswith("begin")], [])
+        saved = stores + sync[:sync.index(f"begin {name}")]
+        check(name != "c" or "write c" in saved, f"sync {number}: the copy was not saved: {saved}")
 
 
 def test(s, kernel):
-    daemon = daxtest.Daemon(s, "64M", "--io-engine", "pool", "--poll-us", "0",
-                            *daxtest.ALL_FILES)
+    daemon = daxtest.Daemon(s, "64M", "--io-engine", "pool", *daxtest.ALL_FILES)
     for name in FILES:
         daxtest.make_file(daemon.path(name), SIZE)
     log = start_trace(s, daemon)
     guest = daxtest.boot(s, [daemon], SCRIPT, kernel)
     guest.finish()
     daemon.check_ended()
-    found = syncs(log)
-    check_eq("files, in the order of their syncs", [sync.name for sync in found],
-             list(FILES) * ROUNDS)
-    for number, sync in enumerate(found):
-        check(sync.arrived and sync.ended and sync.answered,
-              f"sync {number}, of {sync.name}: {vars(sync)}")
-        check(sync.written or sync.name != "c", f"sync {number}: the copy was not written back")
+    check_story(story(log))
     daxtest.check_pattern(daemon.path("c"), 99000, 1000, ROUNDS)
-    print(f"{len(found)} syncs")
+    print(f"{3 * ROUNDS} syncs")
 
 
 vmtest.main(test)
