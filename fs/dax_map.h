@@ -36,8 +36,8 @@ struct dax_piece {
 	struct dax_piece *older, *newer;	/* in the list of what is idle */
 	uint64_t idle_ns;			/* since when, CLOCK_MONOTONIC */
 	/* Of a copy, under its lock: see there. */
-	uint64_t valid; /* bytes that are within the file, as of the last look */
-	bool filled;	/* it is what the file is; before, it may be what a former copy there was */
+	_Atomic uint64_t valid; /* bytes within the file, when last looked at; all may read it */
+	bool filled; /* it is what the file is; before, it may be what a former copy there was */
 	uint8_t *base;
 	struct dax_piece *next_dead;
 };
