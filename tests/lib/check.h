@@ -12,9 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Weak: the same for all files of a program, so a check in a library counts, too. */
-__attribute__((weak)) int check_failed;
-__attribute__((weak)) int check_count;
+/* Weak: the same for all files of a program, so a check in a library counts, too. Any thread. */
+__attribute__((weak)) _Atomic int check_failed;
+__attribute__((weak)) _Atomic int check_count;
 
 /* Counts one check; what is the name of the case in a table, or "". */
 #define CHECK_NAMED(what, cond)                                                                \

@@ -31,9 +31,9 @@ uint64_t __wrap_clock_ns(void)
 struct dax_device {
 	struct fs_device *f;
 	struct fake_shm shm;
-	bool attend;	   /* was asked for */
-	bool stopped;	   /* between stop and start */
-	uint64_t again_ns; /* what attend() returned last */
+	_Atomic bool attend; /* was asked for */
+	bool stopped;	     /* between stop and start */
+	uint64_t again_ns;   /* what attend() returned last */
 	uint16_t base[FS_DEVICE_QUEUES];
 };
 

@@ -33,7 +33,7 @@ struct fs_device {
 	bool answered[FS_DEVICE_QUEUES][FS_DEVICE_SLOTS];
 	uint64_t again_ns[FS_DEVICE_QUEUES]; /* what fs_serve() returned last */
 	_Atomic unsigned woken;		     /* bits of queues */
-	uint64_t unique;		     /* of the last request */
+	_Atomic uint64_t unique;	     /* of the last request */
 };
 
 static inline void fs_device_wake(void *ctx, unsigned queue)
