@@ -31,7 +31,7 @@
 #define PAGE	   4096u
 #define CHUNK	   (128u << 10)
 #define LINE	   64u
-#define RANDOM	   4000u /* accesses of PAGE */
+#define RANDOM	   2000u /* accesses of PAGE */
 #define SMALL	   2000u /* files */
 #define SET	   64u	 /* files in set/ */
 #define SIZE_FILES 32u	 /* in size-N/ */
@@ -69,14 +69,25 @@ struct file {
 	size_t size;
 };
 
+/* While this is set, the first file that is opened stays so, and is used again. */
+static int keep;
+static struct file kept = { .fd = -1 };
+
 static struct file open_file(const char *name, int how)
 {
-	struct file f = { .fd = open(name, how) };
+	struct file f = { .fd = -1 };
 	struct stat st;
 
+	if (keep && kept.fd >= 0) {
+		must(lseek(kept.fd, 0, SEEK_SET));
+		return kept;
+	}
+	f.fd = open(name, how);
 	must(f.fd);
 	must(fstat(f.fd, &st));
 	f.size = (size_t)st.st_size;
+	if (keep)
+		kept = f;
 	return f;
 }
 
@@ -94,7 +105,8 @@ static void close_file(struct file *f)
 {
 	if (f->map)
 		munmap(f->map, f->size);
-	close(f->fd);
+	if (!keep)
+		close(f->fd);
 }
 
 /* The same places each time. */
@@ -275,30 +287,32 @@ static void scan_sizes(const char *dir)
 }
 
 /*
- * A group: what it works on, and its steps, the last one as often as it says. One whose name ends
+ * A group: what it works on, and its steps, the last one as often as it says; then, if it says so,
+ * twice with one descriptor ("opened", "kept"). One whose name ends
  * in "-" is a family: what follows in the name it was asked for is a part of the file's name.
  */
 static const struct {
 	const char *name, *file;
 	void (*first)(const char *name), (*next)(const char *name);
 	unsigned repeats; /* of next */
+	int keep;
 } groups[] = {
-	{ "read", "file", read_all, read_all, 1 },
-	{ "scan", "file", scan, scan, 1 },
-	{ "read-random", "file", read_random, read_random, 1 },
-	{ "load-random", "file", load_random, load_random, 1 },
-	{ "small", "small", read_small, read_small, 1 },
-	{ "write", "written", write_all, NULL, 0 },
-	{ "write-random", "written", write_random, NULL, 0 },
-	{ "store", "written", store_all, NULL, 0 },
-	{ "store-random", "written", store_random, NULL, 0 },
-	{ "execute", "program", execute, execute_often, 1 },
-	{ "set", "set", read_set, read_set, 1 },
-	{ "set-scan", "set", scan_set, scan_set, 1 },
-	{ "set-random", "set", read_random_set, read_random_set, 1 },
-	{ "set-load-random", "set", load_random_set, load_random_set, 1 },
-	{ "read-size-", "size-", read_sizes, read_sizes, 4 },
-	{ "scan-size-", "size-", scan_sizes, scan_sizes, 4 },
+	{ "read", "file", read_all, read_all, 1, 1 },
+	{ "scan", "file", scan, scan, 1, 1 },
+	{ "read-random", "file", read_random, read_random, 1, 1 },
+	{ "load-random", "file", load_random, load_random, 1, 1 },
+	{ "small", "small", read_small, read_small, 1, 0 },
+	{ "write", "written", write_all, NULL, 0, 0 },
+	{ "write-random", "written", write_random, NULL, 0, 0 },
+	{ "store", "written", store_all, NULL, 0, 0 },
+	{ "store-random", "written", store_random, NULL, 0, 0 },
+	{ "execute", "program", execute, execute_often, 1, 0 },
+	{ "set", "set", read_set, read_set, 1, 0 },
+	{ "set-scan", "set", scan_set, scan_set, 1, 0 },
+	{ "set-random", "set", read_random_set, read_random_set, 1, 0 },
+	{ "set-load-random", "set", load_random_set, load_random_set, 1, 0 },
+	{ "read-size-", "size-", read_sizes, read_sizes, 3, 0 },
+	{ "scan-size-", "size-", scan_sizes, scan_sizes, 3, 0 },
 };
 
 /* --- rounds --- */
@@ -341,6 +355,11 @@ static void run_steps(size_t g, const char *name)
 	for (unsigned i = 0; i < groups[g].repeats; i++) {
 		snprintf(step, sizeof(step), "repeat%u", i + 1);
 		timed(name, step, groups[g].next, file);
+	}
+	keep = groups[g].keep;
+	if (keep) {
+		timed(name, "opened", groups[g].next, file);
+		timed(name, "kept", groups[g].next, file);
 	}
 }
 
