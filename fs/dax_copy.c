@@ -307,7 +307,7 @@ static struct dax_piece *next_copy(struct dax *d, const struct dax_file *f, stru
 int dax_copies_merge(struct dax *d, struct dax_file *f, uint64_t off, uint64_t end)
 {
 	struct dax_piece *p = NULL;
-	uint64_t size;
+	uint64_t size = 0;
 	int ret = size_of(f, &size);
 
 	while (!ret && (p = next_copy(d, f, p)))
@@ -367,7 +367,7 @@ static struct dax_piece *next_piece(struct dax *d, uint64_t *at, uint64_t end)
 
 static int fill_piece(struct dax *d, struct dax_piece *p)
 {
-	uint64_t size;
+	uint64_t size = 0;
 	int ret = size_of(p->file, &size);
 
 	if (!ret)
