@@ -61,7 +61,7 @@ static size_t report(void *ctx, char *buf, size_t len)
 	return l.used;
 }
 
-static void set_up_log(const struct fs_options *o)
+static void set_up_log(struct fs_options *o)
 {
 	static const enum log_level levels[] = {
 		[FS_LOG_OFF] = LOG_LEVEL_OFF,	  [FS_LOG_ERROR] = LOG_LEVEL_ERR,

@@ -116,10 +116,25 @@ static bool migration_was_given(const struct fs_config *cfg)
 	       cfg->migration_confirm_paths;
 }
 
-void fs_dax_advise(const struct fs_options *o)
+/* With more, a guest that maps everything would come to the end of the mappings, and to EIO. */
+static void limit_window(struct fs_config *cfg)
+{
+	uint64_t most = FS_DAX_WINDOW_FOR(FS_DAX_MAPS);
+
+	if (cfg->dax_maps != FS_DAX_MAPS || cfg->dax_window <= most)
+		return;
+	log_info(NULL,
+		 "the window is %" PRIu64 "M, as QEMU bears %u mappings; --dax-maps is for "
+		 "front ends that bear more",
+		 most >> 20, FS_DAX_MAPS);
+	cfg->dax_window = most;
+}
+
+void fs_dax_advise(struct fs_options *o)
 {
 	if (!o->fs.dax_window)
 		return;
+	limit_window(&o->fs);
 	if (!o->fs.tag)
 		log_warn(NULL,
 			 "--dax-window without --tag: QEMU has shared-memory regions only for "

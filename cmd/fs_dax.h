@@ -25,7 +25,10 @@ int fs_dax_window_parse(uint64_t *window, const char *text, char *err, size_t er
  */
 int fs_dax_policy_parse(struct fs_dax_policy *p, const char *text, char *err, size_t errlen);
 
-/* Logs what an administrator should know of these options together. */
-void fs_dax_advise(const struct fs_options *o);
+/*
+ * Logs what an administrator should know of these options together, and makes a window as small as
+ * it must be for the mappings that there are.
+ */
+void fs_dax_advise(struct fs_options *o);
 
 #endif

@@ -51,7 +51,7 @@ uint64_t vm_window_default(uint64_t memory, unsigned n)
 
 	while (window < WINDOW_MOST && window * 2 <= memory * 4 / n)
 		window *= 2;
-	return MIN(window, vm_window_most(n));
+	return MIN(window, n == 1 ? FS_DAX_WINDOW_FOR(FS_DAX_MAPS) : vm_window_most(n));
 }
 
 uint64_t meminfo_value(const char *meminfo, const char *key)

@@ -63,6 +63,8 @@ enum fs_migration_on_error {
  */
 #define FS_DAX_MAPS	480u
 #define FS_DAX_MAPS_MAX 32000u
+/* A window that Linux cannot need more mappings for: one for each range, and some have two. */
+#define FS_DAX_WINDOW_FOR(maps) ((uint64_t)(maps)*15 / 16 * FS_DAX_RANGE)
 
 /*
  * Which files get FUSE_ATTR_DAX, so are mapped by a guest that leaves it to us (dax=inode, its

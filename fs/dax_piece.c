@@ -33,6 +33,7 @@ struct dax_piece *dax_piece_new(struct dax *d, const struct dax_op *op, uint64_t
 	if (op->file->by_copy)
 		p->charged = MIN(dax_file_bytes(op, off), p->len);
 	d->copied += p->charged;
+	d->n_second += p->off % FS_DAX_RANGE != 0;
 	p->file->refs++;
 	p->file->n_copies += p->copy;
 	p->next_of_file = p->file->pieces;
@@ -48,6 +49,7 @@ void dax_piece_gone(struct dax *d, struct dax_piece *p)
 {
 	dax_map_remove(&d->map, p);
 	d->copied -= p->charged;
+	d->n_second -= p->off % FS_DAX_RANGE != 0;
 	p->file->n_copies -= p->copy;
 	*p->link = p->next_of_file;
 	if (p->next_of_file)

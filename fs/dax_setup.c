@@ -118,18 +118,30 @@ static int make_room(struct dax *d, const struct dax_op *op, uint64_t hole)
 }
 
 /*
- * A last range takes two pieces, one of the file and one of its last page. When pieces become
- * scarce, it is one copy if that is small: a guest that maps everything maps many small files.
+ * How large the part of the file in a last range must be, to be a piece of its own beside the copy
+ * of the last page. A guest that maps everything (dax=always) may need a piece for each range, and
+ * gets an error where there is none; what is beyond that is for last ranges, and spent on large
+ * ones.
  */
+static uint64_t least_direct(const struct dax *d)
+{
+	uint64_t ranges = d->size / FS_DAX_RANGE, spare;
+
+	if (fs_has(d->fs, FUSE_HAS_INODE_DAX))
+		return 0; /* what it maps has its pieces: fs/dax_policy.c */
+	spare = d->max_maps > ranges ? d->max_maps - ranges : 0;
+	if (d->n_second >= spare)
+		return FS_DAX_RANGE;
+	if (d->n_second > spare / 2)
+		return SMALL_LATER;
+	return d->n_second > spare / 4 ? SMALL_FIRST : 0;
+}
+
 void dax_setup_plan(const struct dax *d, struct dax_op *op)
 {
-	uint64_t direct = op->direct_end - MIN(op->foff, op->direct_end), small = 0;
+	uint64_t direct = op->direct_end - MIN(op->foff, op->direct_end);
 
-	if (d->map.n > d->max_maps / 2)
-		small = SMALL_LATER;
-	else if (d->map.n > d->max_maps / 4)
-		small = SMALL_FIRST;
-	if (direct < small && direct < op->end - op->off)
+	if (direct < least_direct(d) && direct < op->end - op->off)
 		op->direct_end = MIN(op->foff, op->direct_end);
 }
 

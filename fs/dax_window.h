@@ -114,6 +114,7 @@ struct dax {
 	bool busy;
 	struct dax_piece *subject; /* of req; NULL: the probe */
 	enum dax_read_only read_only;
+	size_t n_second; /* pieces that are not the first of their range */
 	struct dax_ahead ahead;
 	uint64_t copied;    /* bytes of files that are by_copy */
 	unsigned n_written; /* live copies that the guest may store into */

@@ -385,6 +385,14 @@ static void test_advice(void)
 	CHECK_NAMED(text, strstr(text, "without --tag"));
 	text = advice("--dax-window=2M --tag=t --no-memory-slots");
 	CHECK_NAMED(text, strstr(text, "with --no-memory-slots") && !strstr(text, "migrated"));
+	text = advice("--dax-window=8G --tag=t");
+	CHECK_NAMED(text, strstr(text, "the window is 900M"));
+	CHECK_EQ("limited", o.fs.dax_window, 900 << 20);
+	text = advice("--dax-window=900M --tag=t");
+	CHECK_NAMED(text, !*text);
+	text = advice("--dax-window=8G --dax-maps=5000 --tag=t");
+	CHECK_NAMED(text, !*text);
+	CHECK_EQ("not limited", o.fs.dax_window, UINT64_C(8) << 30);
 	for (const char **words = (const char *[]){ "--migration-mode=file-handles",
 						    "--migration-on-error=guest-error",
 						    "--migration-verify-handles",

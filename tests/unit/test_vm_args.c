@@ -78,8 +78,8 @@ static void test_window(void)
 		uint64_t memory, want;
 		unsigned n;
 	} cases[] = {
-		{ MIB(512), GIB(2), 1 },   { MIB(576), GIB(2), 1 },   { MIB(1023), GIB(2), 1 },
-		{ GIB(1), GIB(2), 1 },	   { MIB(400), GIB(1), 1 },   { GIB(64), GIB(2), 1 },
+		{ MIB(512), MIB(900), 1 }, { MIB(1023), MIB(900), 1 }, { GIB(64), MIB(900), 1 },
+		{ MIB(200), MIB(512), 1 }, { MIB(128), MIB(512), 1 },
 		{ MIB(512), MIB(240), 2 }, { MIB(512), MIB(160), 3 }, { GIB(64), MIB(16), 28 },
 		{ MIB(100), MIB(16), 20 },
 	};
