@@ -29,7 +29,10 @@ bool dax_is_mapped(struct fs *fs, const struct inode *i)
 	return found;
 }
 
-/* The file of i with a reference, if it has copies; else NULL. */
+/*
+ * The file of i with a reference, if it has copies, or one that is gone may not be saved yet; else
+ * NULL.
+ */
 static struct dax_file *with_copies(struct fs *fs, const struct inode *i)
 {
 	struct dax *d = fs->dax;
@@ -39,7 +42,7 @@ static struct dax_file *with_copies(struct fs *fs, const struct inode *i)
 		return NULL;
 	pthread_mutex_lock(&d->lock);
 	f = dax_file_find(d, i);
-	if (f && !f->n_copies)
+	if (f && !f->n_copies && !d->dead_pieces)
 		f = NULL;
 	if (f)
 		f->refs++;

@@ -702,9 +702,68 @@ static void test_destroy(void)
 	world_end(&w);
 }
 
+/* A guest that maps everything takes a range for each file, and is never told that there are none.
+ */
+static void test_mappings_suffice(void)
+{
+	static const off_t sizes[] = { 9000, 100001, 1500001, 3 << 20 | 5 };
+	struct world w = { .d = dax_device_new() };
+	uint64_t range = FS_DAX_RANGE / DAX_PAGE;
+	unsigned n = 0;
+
+	w.d->f->cfg.dax_window = FS_DAX_WINDOW_FOR(FS_DAX_MAPS);
+	dax_device_start(w.d, FUSE_MAP_ALIGNMENT);
+	for (; n < w.d->f->cfg.dax_window / FS_DAX_RANGE; n++) {
+		off_t size = sizes[n % ARRAY_SIZE(sizes)];
+		uint64_t foff = size > (off_t)FS_DAX_RANGE ? range : 0;
+		char name[16];
+		int fd;
+
+		snprintf(name, sizeof(name), "t%u", n);
+		fd = dax_file_make(w.d, name, n, 5000, 0644);
+		REQUIRE(!ftruncate(fd, size));
+		close(fd);
+		CHECK_EQ(name,
+			 dax_map(w.d, fs_device_lookup(w.d->f, name), foff, range, DAX_READ,
+				 range * n),
+			 0);
+		CHECK(foff || dax_shows(w.d, range * n, n, 0, 5000));
+	}
+	CHECK_NAMED("all but a few", dax_of(w.d)->map.n > n && dax_of(w.d)->map.n <= FS_DAX_MAPS);
+	world_unmount(&w);
+	world_end(&w);
+}
+
+/* A store is in the file after FSYNC, also if its piece is gone and waits to be saved. */
+static void test_sync_after_replacement(void)
+{
+	struct world w = world_new(2, 5000);
+	struct dax *d = dax_of(w.d);
+
+	CHECK_EQ("map", dax_map(w.d, w.node[0], 0, 2, DAX_RW, 0), 0);
+	at(&w, 1)[100] = 'z';
+	dax_send_later(w.d, 2, 3, w.node[1], 0, 2, DAX_READ, 0);
+	while (w.d->attend || w.d->shm.first) { /* control thread and front end, but no queue */
+		if (w.d->attend) {
+			w.d->attend = false;
+			w.d->f->fs.ops.attend(&w.d->f->fs);
+		}
+		if (w.d->shm.first)
+			fake_shm_answer(&w.d->shm, 0);
+	}
+	CHECK_NAMED("it waits", d->dead_pieces && !file_has(w.fd[0], pages(1) + 100, "z"));
+	CHECK_EQ("FLUSH", dax_flush(w.d, w.node[0], w.fh[0]), 0);
+	CHECK_NAMED("saved", file_has(w.fd[0], pages(1) + 100, "z"));
+	dax_device_settle(w.d);
+	world_unmount(&w);
+	world_end(&w);
+}
+
 int main(void)
 {
 	REQUIRE(!fault_init());
+	test_mappings_suffice();
+	test_sync_after_replacement();
 	test_overlap_replaces();
 	test_busy();
 	test_idle_piece_is_used_again();
