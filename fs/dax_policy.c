@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/macros.h"
+#include "fs/dax_lock.h"
 #include "fs/dax_window.h"
 #include "fs/seccomp.h"
 #include "host/fd.h"
@@ -41,6 +42,7 @@ struct grant {
 	uint64_t nodeid;
 	uint64_t since_ns;
 	uint32_t ranges; /* of FS_DAX_RANGE */
+	uint32_t pieces; /* one for each, and one for a last page that is not a whole one */
 	bool used;
 };
 
@@ -48,8 +50,8 @@ struct dax_grants {
 	pthread_mutex_t lock;
 	struct grant *v;
 	size_t n, cap, hand;
-	uint64_t ranges;     /* of all */
-	uint64_t ranges_max; /* the budget */
+	uint64_t ranges, pieces; /* of all */
+	uint64_t ranges_max;	 /* the budget */
 	uint64_t pieces_max;
 };
 
@@ -87,17 +89,22 @@ static struct grant *find(struct dax_grants *g, uint64_t nodeid)
 	return NULL;
 }
 
+static uint32_t pieces_of(uint64_t size)
+{
+	return ranges_of(size) + (size % DAX_PAGE != 0);
+}
+
 static void drop(struct dax_grants *g, struct grant *x)
 {
 	g->ranges -= x->ranges;
+	g->pieces -= x->pieces;
 	*x = g->v[--g->n];
 }
 
-/* A file has a piece for each range, and one more for its last page. */
-static bool fits(const struct dax_grants *g, uint64_t ranges)
+static bool fits(const struct dax_grants *g, uint64_t size)
 {
-	return g->ranges + ranges <= g->ranges_max &&
-	       g->ranges + ranges + g->n + 1 <= g->pieces_max;
+	return g->ranges + ranges_of(size) <= g->ranges_max &&
+	       g->pieces + pieces_of(size) <= g->pieces_max;
 }
 
 static int add(struct dax_grants *g, uint64_t nodeid, uint64_t size, bool used)
@@ -115,9 +122,11 @@ static int add(struct dax_grants *g, uint64_t nodeid, uint64_t size, bool used)
 		.nodeid = nodeid,
 		.since_ns = clock_ns(),
 		.ranges = ranges_of(size),
+		.pieces = pieces_of(size),
 		.used = used,
 	};
 	g->ranges += ranges_of(size);
+	g->pieces += pieces_of(size);
 	return 0;
 }
 
@@ -153,7 +162,7 @@ static int try_grant(struct fs *fs, struct inode *i, uint64_t size, struct inode
 	*out = NULL;
 	pthread_mutex_lock(&g->lock);
 	if (!find(g, inode_id(i))) {
-		if (fits(g, ranges_of(size)))
+		if (fits(g, size))
 			ret = add(g, inode_id(i), size, false);
 		else if (ranges_of(size) <= g->ranges_max && take_back(fs, g, out))
 			ret = -EAGAIN;
@@ -261,6 +270,17 @@ static bool suits(const struct fs *fs, const struct inode *i, const struct statx
 	       (p->writers || !i->writers) && is_old(st, p->min_age_ns);
 }
 
+/* Has another VM it mapped? Then its daemon has the lock for reading, and somebody has looked. */
+static bool is_mapped_elsewhere(int fd)
+{
+	struct flock lk = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = DAX_LOCK_OFFSET, .l_len = 1
+	};
+
+	return fcntl(fd, F_OFD_GETLK, &lk) == 0 && lk.l_type == F_RDLCK &&
+	       lk.l_start == DAX_LOCK_OFFSET;
+}
+
 /*
  * Has nobody it open for writing? The kernel gives a lease for reading only then. Our own
  * descriptor of a file that was mapped before is one, too; so for that file it is not asked.
@@ -279,7 +299,7 @@ static bool no_writers(struct fs *fs, struct inode *i, int fd)
 		fcntl(fd, F_SETLEASE, F_UNLCK);
 		return true;
 	}
-	return errno != EAGAIN; /* not our file to ask about */
+	return errno != EAGAIN || is_mapped_elsewhere(fd); /* another error: not ours to ask */
 }
 
 /* What has to be tried out. */

@@ -294,6 +294,22 @@ static void test_never(void)
 	dax_close(&g);
 }
 
+/* That another VM has it mapped is no reason: it only reads as long as nobody is told otherwise. */
+static void test_two_vms(void)
+{
+	struct dax_guest a, b;
+
+	make_sized("of-both", MIB(8), 0644);
+	usleep(AGE_US + 100000);
+	dax_boot(&a, &d, NULL);
+	CHECK_NAMED("one", granted(&a, "of-both"));
+	CHECK_EQ("map", dax_map(&a, dax_find(&a, "of-both"), 0, MIB(2), DAX_RW, 0), 0);
+	dax_boot(&b, &e, NULL);
+	CHECK_NAMED("the other", granted(&b, "of-both"));
+	dax_close(&b);
+	dax_close(&a);
+}
+
 static void test_writers(void)
 {
 	struct dax_guest g;
@@ -363,6 +379,7 @@ int main(void)
 	test_copies_are_bounded();
 	test_policy();
 	test_never();
+	test_two_vms();
 	test_writers();
 	test_budget();
 	fsd_end(&e);
