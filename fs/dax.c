@@ -2,8 +2,8 @@
 /* The window as requests see it, on queues' threads; and its life. */
 #include "fs/dax.h"
 
-#include <assert.h>
 #include <errno.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,21 +12,28 @@
 #include "base/align.h"
 #include "base/macros.h"
 #include "fs/dax_window.h"
+#include "fs/seccomp.h"
 #include "host/fd.h"
 #include "host/log.h"
 #include "wire/virtio_fs.h"
+
+const int fs_dax_syscalls[] = { SCMP_SYS(fstat), SYSCALLS_END };
 
 /* QEMU wants all regions together to be a power of two: this one, never mapped, fills up. */
 #define FILLER_SHMID 1u
 
 /* --- queues' threads --- */
 
-int dax_op_size(struct dax_op *op)
+int dax_op_size(struct dax *d, struct dax_op *op)
 {
 	struct stat st;
+	int ret;
 
-	if (fstat(op->file->fd, &st) < 0)
-		return -errno;
+	pthread_mutex_lock(&d->lock); /* the descriptor may be exchanged */
+	ret = fstat(op->file->fd, &st) < 0 ? -errno : 0;
+	pthread_mutex_unlock(&d->lock);
+	if (ret)
+		return ret;
 	op->size = (uint64_t)st.st_size;
 	op->direct_end = op->file->by_copy ? 0 : dax_page_down(op->size);
 	return 0;
@@ -156,7 +163,7 @@ static bool try_again(struct dax *d, struct dax_op *op)
 
 	if (op->kind != DAX_SETUP || op->err != -EIO || op->again || dax_file_want(d, op->file))
 		return false;
-	again = !dax_op_size(op) && op->size != size;
+	again = !dax_op_size(d, op) && op->size != size;
 	if (!again) {
 		dax_file_unwant(d, op->file);
 		return false;

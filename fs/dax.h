@@ -87,8 +87,8 @@ int dax_save(struct fs *fs, struct inode *i);
  */
 int dax_write_back(struct fs *fs, struct inode *i);
 
-/* The same for all files. */
-void dax_write_back_all(struct fs *fs);
+/* The same for all files. 0 or -errno. */
+int dax_write_back_all(struct fs *fs);
 
 /* Between these two no copy of the file is saved: it would get back the length that it had. */
 bool dax_hold(struct fs *fs, const struct inode *i);

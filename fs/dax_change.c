@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 
-#include "base/macros.h"
 #include "fs/dax_window.h"
 #include "host/fd.h"
 
@@ -102,28 +101,36 @@ int dax_write_back(struct fs *fs, struct inode *i)
 	return ret;
 }
 
-void dax_write_back_all(struct fs *fs)
+int dax_write_back_all(struct fs *fs)
 {
 	struct dax *d = fs->dax;
+	int ret;
 
 	if (!d)
-		return;
+		return 0;
 	dax_copies_lock(d);
-	dax_copies_write_back(d);
+	ret = dax_copies_write_back(d);
 	dax_copies_unlock(d);
+	return ret;
+}
+
+/* Any time that a guest has set; what does not fit into a number of 64 bits wraps. */
+static uint64_t to_ns(const struct statx_timestamp *t)
+{
+	return (uint64_t)t->tv_sec * NS_PER_S + t->tv_nsec;
 }
 
 /* Under the copies' lock, so that who finds it seen finds it merged as well. */
 static void look(struct dax *d, struct dax_file *f, const struct statx *st)
 {
-	/* Any time that a guest has set; what does not fit into a number of 64 bits wraps. */
-	uint64_t mtime = (uint64_t)st->stx_mtime.tv_sec * NS_PER_S + st->stx_mtime.tv_nsec;
+	uint64_t mtime = to_ns(&st->stx_mtime), ctime = to_ns(&st->stx_ctime);
 
-	if (f->mtime_ns == mtime && f->size == st->stx_size)
+	if (f->mtime_ns == mtime && f->ctime_ns == ctime && f->size == st->stx_size)
 		return;
 	if (dax_copies_merge(d, f, 0, UINT64_MAX))
 		return;
 	f->mtime_ns = mtime;
+	f->ctime_ns = ctime; /* the other one anybody can set back */
 	f->size = st->stx_size;
 }
 

@@ -114,8 +114,8 @@ static int write_all(int fd, const uint8_t *buf, size_t len, uint64_t off)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0)
-			return -errno;
+		if (n <= 0)
+			return n ? -errno : -EIO;
 		buf += n;
 		off += (uint64_t)n;
 		len -= (size_t)n;
@@ -158,23 +158,24 @@ static int push(struct dax *d, const struct part *a, size_t len)
 	const volatile uint8_t *copy = a->copy; /* the guest goes on */
 	uint64_t at = a->p->foff + a->off, size;
 	uint8_t *to = d->scratch;
-	int ret;
+	int ret, err;
 
 	if (!memcmp(a->copy, a->base, len))
 		return 0;
-	d->write_back_ns = DAX_WRITE_BACK_MIN_NS; /* it will store more */
 	ret = size_of(a->p->file, &size);
-	len = below(at, len, size);
-	for (size_t i = 0, end; i < len && !ret; i = end) {
+	len = ret ? 0 : below(at, len, size);
+	for (size_t i = 0, end; i < len; i = end) {
 		for (end = i; end < len && (to[end] = copy[end]) != a->base[end]; end++)
 			;
 		if (end == i) {
 			end++;
 			continue;
 		}
-		ret = write_all(a->p->file->fd, to + i, end - i, at + i);
-		if (ret)
-			break;
+		err = write_all(a->p->file->fd, to + i, end - i, at + i);
+		ret = ret ? ret : err;
+		if (err)
+			continue;
+		d->write_back_ns = DAX_WRITE_BACK_MIN_NS; /* it will store more */
 		memcpy(a->base + i, to + i, end - i);
 		if (a->file)
 			memcpy(a->file + i, to + i, end - i);
@@ -199,12 +200,13 @@ static void pull(const struct part *a, size_t len, size_t known)
  * One part. valid: how much of it is within the file; known: how much was so at the last time.
  * Behind the end of the file a copy is 0.
  */
-static int merge_part(struct dax *d, const struct part *a, size_t valid, size_t known)
+static int merge_part(struct dax *d, const struct part *a, size_t valid, size_t known, bool *unread)
 {
 	const struct dax_file *f = a->p->file;
 	ssize_t n = read_all(f->fd, a->file, valid, a->p->foff + a->off);
 	int ret = 0;
 
+	*unread |= n < 0;
 	if (n < 0)
 		return (int)n;
 	valid = (size_t)n; /* it may have become shorter just now */
@@ -242,6 +244,7 @@ static int merge_piece(struct dax *d, struct dax_piece *p, uint64_t off, uint64_
 	uint64_t valid = valid_of(p, size);
 	uint64_t from = off > p->foff ? off - p->foff : 0;
 	uint64_t to = end > p->foff ? MIN(end - p->foff, p->len) : 0;
+	bool unread = false;
 	int ret = 0;
 
 	/* What has begun or ceased to exist is to be seen to whatever was asked for. */
@@ -255,11 +258,12 @@ static int merge_piece(struct dax *d, struct dax_piece *p, uint64_t off, uint64_
 		int err;
 
 		a.file = d->buffer;
-		err = merge_part(d, &a, below(from, a.len, valid), below(from, a.len, p->valid));
+		err = merge_part(d, &a, below(from, a.len, valid), below(from, a.len, p->valid),
+				 &unread);
 		ret = ret ? ret : err;
 		from += a.len;
 	}
-	p->valid = ret ? MIN(valid, p->valid) : valid;
+	p->valid = unread ? MIN(valid, p->valid) : valid;
 	return ret;
 }
 
@@ -271,13 +275,14 @@ static int save_piece(struct dax *d, struct dax_piece *p)
 
 	if (!p->base || !p->file->writable)
 		return 0;
-	while (!ret &&
-	       (at = next_data(d->copies_fd, p->off + at, p->off + p->valid) - p->off) < p->valid) {
+	while ((at = next_data(d->copies_fd, p->off + at, p->off + p->valid) - p->off) < p->valid) {
 		const struct part a = part_of(d, p, at, p->valid);
+		int err = push(d, &a, a.len);
 
-		ret = push(d, &a, a.len);
+		ret = ret ? ret : err;
 		at += a.len;
 	}
+	p->unsaved = ret;
 	return ret;
 }
 
@@ -308,12 +313,14 @@ int dax_copies_merge(struct dax *d, struct dax_file *f, uint64_t off, uint64_t e
 {
 	struct dax_piece *p = NULL;
 	uint64_t size = 0;
-	int ret = size_of(f, &size);
+	int ret = size_of(f, &size), err;
 
-	while (!ret && (p = next_copy(d, f, p)))
-		ret = merge_piece(d, p, off, end, size);
-	while (ret && p && (p = next_copy(d, f, p)))
-		merge_piece(d, p, off, end, size);
+	if (ret)
+		return complain(d, ret);
+	while ((p = next_copy(d, f, p))) {
+		err = merge_piece(d, p, off, end, size);
+		ret = ret ? ret : err;
+	}
 	return complain(d, ret);
 }
 
@@ -370,6 +377,9 @@ static int fill_piece(struct dax *d, struct dax_piece *p)
 	uint64_t size = 0;
 	int ret = size_of(p->file, &size);
 
+	/* What is in a copy elsewhere, and not in the file yet, belongs here as well. */
+	if (!ret)
+		ret = dax_copies_save(d, p->file);
 	if (!ret)
 		ret = merge_piece(d, p, 0, UINT64_MAX, size);
 	p->filled |= !ret;
@@ -395,13 +405,18 @@ int dax_copies_fill(struct dax *d, uint64_t off, uint64_t end, bool write)
 	return ret;
 }
 
-void dax_copies_write_back(struct dax *d)
+int dax_copies_write_back(struct dax *d)
 {
 	struct dax_piece *p;
 	uint64_t at = 0;
+	int ret = 0;
 
-	while ((p = next_piece(d, &at, d->size)))
-		complain(d, save_piece(d, p));
+	while ((p = next_piece(d, &at, d->size))) {
+		int err = complain(d, save_piece(d, p));
+
+		ret = ret ? ret : err;
+	}
+	return ret;
 }
 
 /* --- the end --- */

@@ -5,12 +5,16 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <seccomp.h>
 #include <stdlib.h>
 
 #include "base/macros.h"
 #include "fs/dax_window.h"
+#include "fs/seccomp.h"
 #include "host/fd.h"
 #include "wire/virtio_fs.h"
+
+const int fs_dax_front_syscalls[] = { SCMP_SYS(fstat), SYSCALLS_END };
 
 /* What nobody has asked for in so long is unmapped: others may want to write or to execute it. */
 #define IDLE_NS (60ull * NS_PER_S)
@@ -357,9 +361,11 @@ static struct dax_piece *unwanted(struct dax *d)
 	if (p)
 		return p;
 	p = d->map.oldest;
+	while (p && p->unsaved) /* its stores have nowhere else to be */
+		p = p->newer;
 	if (p && clock_ns() - p->idle_ns >= IDLE_NS)
 		return p;
-	while (p && d->hasty && !p->hasty)
+	while (p && d->hasty && (!p->hasty || p->unsaved))
 		p = p->newer;
 	return d->hasty ? p : NULL;
 }
@@ -381,7 +387,7 @@ static void step(struct dax *d)
 		if (ret == -ECANCELED || (!op && ret != 1))
 			return;
 		if (ret != 1)
-			end_op(d, ret == -ENOTSUP ? -EOPNOTSUPP : ret);
+			end_op(d, ret);
 	}
 }
 

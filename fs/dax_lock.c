@@ -12,9 +12,9 @@
 const int fs_dax_lock_syscalls[] = { SCMP_SYS(fcntl), SCMP_SYS(clock_nanosleep), SYSCALLS_END };
 
 /* Truncating takes a moment; so long we wait for another who does. */
-#define TRIES 20u
+#define TRIES 200u
 
-static const struct timespec pause_time = { .tv_nsec = 1000000 };
+static const struct timespec pause_time = { .tv_nsec = 5000000 };
 
 int dax_lock(int fd, short type)
 {
@@ -28,11 +28,13 @@ int dax_lock(int fd, short type)
 		return 0;
 	if (errno != EAGAIN && errno != EACCES)
 		return -errno;
-	/* Somebody who locks the whole file means others than us. */
-	if (fcntl(fd, F_OFD_GETLK, &other) == 0 && other.l_type != F_UNLCK &&
-	    other.l_start != DAX_LOCK_OFFSET)
-		return -ENOLCK;
-	return -EAGAIN;
+	if (fcntl(fd, F_OFD_GETLK, &other) < 0 || other.l_type == F_UNLCK)
+		return -EAGAIN;
+	if (other.l_type == F_RDLCK)
+		return -ETXTBSY; /* a daemon's; or it may hide one, as only the first is told */
+	/* Somebody who locks the whole file exclusively leaves no room for ours, and means others.
+	 */
+	return other.l_start == DAX_LOCK_OFFSET ? -EAGAIN : -ENOLCK;
 }
 
 bool dax_lock_pause(unsigned *tries)
@@ -75,10 +77,12 @@ static int try_begin(struct fs *fs, const struct inode *i, int fd, struct dax_sh
 
 	lock_window(fs);
 	f = file_of(fs, i);
-	*s = (struct dax_shrink){ .fd = f ? f->fd : fd, .of_file = f };
+	*s = (struct dax_shrink){ .fd = f ? f->fd : fd, .file = f };
 	ret = dax_lock(s->fd, F_WRLCK);
-	if (f && !ret)
+	if (f && !ret) {
 		f->shrinking++;
+		f->refs++;
+	}
 	unlock_window(fs);
 	return ret;
 }
@@ -93,25 +97,22 @@ int dax_shrink_begin(struct fs *fs, const struct inode *i, int fd, struct dax_sh
 		ret = try_begin(fs, i, fd, s);
 	} while (ret == -EAGAIN && dax_lock_pause(&tries));
 	s->locked = !ret;
-	return ret == -EAGAIN ? -ETXTBSY : 0;
+	return ret == -EAGAIN || ret == -ETXTBSY ? -ETXTBSY : 0;
 }
 
-void dax_shrink_end(struct fs *fs, const struct inode *i, struct dax_shrink *s)
+void dax_shrink_end(struct fs *fs, struct dax_shrink *s)
 {
-	struct dax_file *f;
-
 	if (!s->locked)
 		return;
-	if (!s->of_file) {
+	if (!s->file) {
 		dax_lock(s->fd, F_UNLCK);
 		return;
 	}
 	lock_window(fs);
-	f = dax_file_find(fs->dax, i);
-	if (f && f->fd == s->fd) { /* else it is closed, and the lock with it */
-		f->shrinking--;
-		dax_lock(f->fd, F_RDLCK);
-		dax_file_relock(f);
+	if (!--s->file->shrinking) {
+		dax_lock(s->file->fd, F_RDLCK);
+		dax_file_relock(s->file);
 	}
+	dax_file_put(fs->dax, s->file);
 	unlock_window(fs);
 }

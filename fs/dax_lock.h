@@ -18,17 +18,20 @@
 #define DAX_LOCK_OFFSET INT64_MAX
 
 /*
- * F_RDLCK, F_WRLCK or F_UNLCK, for the description of fd. 0; -EAGAIN: a daemon has it; another
- * -errno: there are no locks here, or somebody who means others has locked the whole file.
+ * F_RDLCK, F_WRLCK or F_UNLCK, for the description of fd. 0; -EAGAIN: a daemon is shrinking the
+ * file; -ETXTBSY: one has it mapped, or somebody has the whole file locked for reading; another
+ * -errno: there are no locks here, or somebody who means others has all of it locked exclusively.
  */
 int dax_lock(int fd, short type);
 
 /* After -EAGAIN: waits a moment, as truncating lasts no longer. False: that was long enough. */
 bool dax_lock_pause(unsigned *tries);
 
+struct dax_file;
+
 struct dax_shrink {
-	int fd;	      /* whose description has the lock */
-	bool of_file; /* it is that of the file in the window */
+	int fd;		       /* whose description has the lock */
+	struct dax_file *file; /* it is that of this one in the window; a reference */
 	bool locked;
 };
 
@@ -37,6 +40,6 @@ struct dax_shrink {
  * mapped; then there is no end. Of file systems without such locks nobody knows: 0.
  */
 int dax_shrink_begin(struct fs *fs, const struct inode *i, int fd, struct dax_shrink *s);
-void dax_shrink_end(struct fs *fs, const struct inode *i, struct dax_shrink *s);
+void dax_shrink_end(struct fs *fs, struct dax_shrink *s);
 
 #endif

@@ -37,6 +37,7 @@ struct dax_piece {
 	uint64_t idle_ns;			/* since when, CLOCK_MONOTONIC */
 	/* Of a copy, under its lock: see there. */
 	_Atomic uint64_t valid; /* bytes within the file, when last looked at; all may read it */
+	_Atomic bool unsaved;	/* a store of the guest could not be saved the last time */
 	bool filled; /* it is what the file is; before, it may be what a former copy there was */
 	uint8_t *base;
 	struct dax_piece *next_dead;

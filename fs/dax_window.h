@@ -38,7 +38,7 @@ struct dax_file {
 	struct dax_piece *pieces;
 	unsigned n_copies; /* of them */
 	/* As of the last look, for dax_seen(); under the copies' lock. */
-	uint64_t mtime_ns;
+	uint64_t mtime_ns, ctime_ns;
 	uint64_t size;
 };
 
@@ -158,7 +158,7 @@ void dax_give_back(struct dax *d, uint64_t off, uint64_t end);
 void dax_given_up(struct dax *d, const struct inode *i);
 
 /* Looks at the size of the file that op is for. 0 or -errno. */
-int dax_op_size(struct dax_op *op);
+int dax_op_size(struct dax *d, struct dax_op *op);
 
 void dax_op_free(struct dax *d, struct dax_op *op);
 
@@ -258,8 +258,8 @@ int dax_copies_save(struct dax *d, struct dax_file *f);
  */
 int dax_copies_fill(struct dax *d, uint64_t off, uint64_t end, bool write);
 
-/* Everything that the guest has stored into copies. */
-void dax_copies_write_back(struct dax *d);
+/* Everything that the guest has stored into copies. 0 or -errno. */
+int dax_copies_write_back(struct dax *d);
 
 /* --- dax_policy.c --- */
 

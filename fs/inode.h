@@ -63,16 +63,14 @@ struct inode {
 /* A guest may have a million of them; with its place in the hash that is some 104 bytes. */
 _Static_assert(sizeof(struct inode) <= 96 || sizeof(void *) < 8, "struct inode size");
 
-#define INODE_YOUNG	 0x01u /* its time of birth does not tell it from a later one of its ino */
-#define INODE_VERIFIED	 0x02u /* the handle is known to be of this (mount, ino) */
-#define INODE_PINNED	 0x04u /* the descriptor stays open: no handle, or the root */
-#define INODE_HELD	 0x10u /* the descriptor stays open: inode_hold() */
-#define INODE_SUBMOUNT	 0x08u /* the root of another mount than its parent's */
-#define INODE_DAX_MAPPED 0x20u /* the guest owns, or has owned, pages of it in the window */
-#define INODE_DAX_LOST                                                             \
-	0x80u /* a store into the window could not be saved, which nobody was told \
-	       */
+#define INODE_YOUNG	  0x01u /* its time of birth does not tell it from a later one of its ino */
+#define INODE_VERIFIED	  0x02u /* the handle is known to be of this (mount, ino) */
+#define INODE_PINNED	  0x04u /* the descriptor stays open: no handle, or the root */
+#define INODE_SUBMOUNT	  0x08u /* the root of another mount than its parent's */
+#define INODE_HELD	  0x10u /* the descriptor stays open: inode_hold() */
+#define INODE_DAX_MAPPED  0x20u /* the guest owns, or has owned, pages of it in the window */
 #define INODE_DAX_GRANTED 0x40u /* it was told to map it: FUSE_ATTR_DAX */
+#define INODE_DAX_LOST	  0x80u /* a store into the window was lost, which nobody was told */
 
 #define INODE_SHARDS	 64u
 #define INODE_CHUNK	 1024u	    /* places that are allocated together */

@@ -352,12 +352,12 @@ static int create_new(struct making *m, int flags, mode_t mode)
 }
 
 /* What O_TRUNC asks for, if the user may write the file, whatever it is opened for. 0 or -errno. */
-static int truncate_as_user(struct making *m, struct inode *inode, int pfd, int flags)
+static int truncate_as_user(struct making *m, struct inode *inode, int pfd, int opened, int flags)
 {
 	int fd, ret;
 
-	if (!(flags & O_TRUNC))
-		return 0;
+	if ((flags & O_ACCMODE) != O_RDONLY || !(flags & O_TRUNC))
+		return file_truncate(m->rq->fs, inode, opened, flags);
 	fd = open_as_user(m, AT_FDCWD, fd_name(pfd).s, O_WRONLY, 0);
 	if (fd < 0)
 		return fd;
@@ -386,7 +386,7 @@ static int open_inode(struct making *m, struct inode *inode, const struct statx 
 	if (fd < 0)
 		return fd;
 	ret = open_as_user(m, AT_FDCWD, fd_name(fd).s, flags & ~O_TRUNC, 0);
-	err = ret < 0 ? 0 : truncate_as_user(m, inode, fd, flags);
+	err = ret < 0 ? 0 : truncate_as_user(m, inode, fd, ret, flags);
 	inode_fd_put(inode);
 	if (err) {
 		close(ret);

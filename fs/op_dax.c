@@ -54,7 +54,7 @@ static int setup(struct fs_req *rq, struct dax_op *op, const struct fuse_setupma
 	ret = dax_file_get(d, rq->inode, op->write, &op->file);
 	if (ret)
 		return ret;
-	ret = dax_op_size(op);
+	ret = dax_op_size(d, op);
 	if (ret) {
 		dax_file_unwant(d, op->file);
 		return ret;

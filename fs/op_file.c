@@ -209,14 +209,12 @@ int op_flush(struct fs_req *rq)
 	struct job *job;
 	int ret = dax_write_back(rq->fs, rq->inode);
 
-	if (ret)
-		return ret;
 	if (rq->fs->cfg->posix_lock)
 		locks_flush(rq->fs, rq->inode, in->lock_owner);
-	else if (rq->fs->mounts.all_local)
+	else if (!ret && rq->fs->mounts.all_local)
 		return -ENOSYS; /* the guest sends no more of these */
-	if (mount_at(rq->fs, rq->inode->mount)->local)
-		return 0;
+	if (ret || mount_at(rq->fs, rq->inode->mount)->local)
+		return ret;
 	job = job_new(rq, rq->handle, 0);
 	if (!job)
 		return -ENOMEM;
@@ -244,6 +242,7 @@ int op_lseek(struct fs_req *rq)
 		break;
 	case SEEK_DATA:
 	case SEEK_HOLE:
+		(void)dax_save(rq->fs, rq->inode); /* a store may be what makes data of a hole */
 		break; /* what is negative is for the host: it is not where the file is */
 	default:
 		return -EINVAL;

@@ -59,9 +59,10 @@ int op_fallocate(struct fs_req *rq)
 	if (in->mode & ~FALLOCATE_MODES)
 		return -EOPNOTSUPP;
 	ret = file_kill_unasked(rq, rq->handle->fd);
-	/* A hole comes after what the guest has stored there. */
-	if (!ret && in->mode)
-		ret = dax_save(rq->fs, rq->inode);
+	/* A hole comes after what the guest has stored there, and is made on a full disk as well.
+	 */
+	if (in->mode)
+		(void)dax_save(rq->fs, rq->inode);
 	if (ret)
 		return ret;
 	job = job_new(rq, rq->handle, 0);
@@ -173,8 +174,9 @@ int op_syncfs(struct fs_req *rq)
 	struct job *job;
 	int ret;
 
-	dax_write_back_all(rq->fs);
-	ret = file_open_once(rq, O_RDONLY, &h);
+	ret = dax_write_back_all(rq->fs);
+	if (!ret)
+		ret = file_open_once(rq, O_RDONLY, &h);
 
 	if (ret)
 		return ret;

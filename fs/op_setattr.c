@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "fs/attr.h"
+#include "fs/dax.h"
 #include "fs/name.h"
 #include "fs/ops.h"
 #include "fs/seccomp.h"
@@ -159,6 +160,8 @@ int op_setattr(struct fs_req *rq)
 
 	if (ret)
 		return ret;
+	/* What was stored before must not set the times later, nor get lost with a size. */
+	(void)dax_save(rq->fs, rq->inode);
 	/* Guests that open without a request name a handle all the same. */
 	if (in->valid & FATTR_FH)
 		h = handle_get(rq->fs, in->fh, rq->in.nodeid);

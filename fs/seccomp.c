@@ -7,6 +7,8 @@
 extern const int fs_async_syscalls[];
 extern const int fs_cred_syscalls[];
 extern const int fs_dax_copy_syscalls[];
+extern const int fs_dax_front_syscalls[];
+extern const int fs_dax_syscalls[];
 extern const int fs_dax_file_syscalls[];
 extern const int fs_dax_lock_syscalls[];
 extern const int fs_dax_policy_syscalls[];
@@ -40,6 +42,8 @@ const int *const fs_syscalls[] = {
 	fs_async_syscalls,
 	fs_cred_syscalls,
 	fs_dax_copy_syscalls,
+	fs_dax_front_syscalls,
+	fs_dax_syscalls,
 	fs_dax_file_syscalls,
 	fs_dax_lock_syscalls,
 	fs_dax_policy_syscalls,

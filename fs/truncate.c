@@ -32,10 +32,8 @@ static int truncate_fd(struct fs *fs, struct inode *i, int fd, int64_t size)
 	ret = ftruncate(fd, size) < 0 ? -errno : 0;
 	dax_let_go(fs, held);
 	if (size < st.st_size)
-		dax_shrink_end(fs, i, &shrink);
-	if (!ret)
-		dax_changed(fs, i, (uint64_t)MIN(size, st.st_size), UINT64_MAX);
-	return ret;
+		dax_shrink_end(fs, &shrink);
+	return ret ? ret : dax_changed(fs, i, (uint64_t)MIN(size, st.st_size), UINT64_MAX);
 }
 
 int fs_truncate(struct fs *fs, struct inode *i, int fd, int64_t size)
