@@ -79,9 +79,8 @@ static void test_window(void)
 		unsigned n;
 	} cases[] = {
 		{ MIB(512), MIB(900), 1 }, { MIB(1023), MIB(900), 1 }, { GIB(64), MIB(900), 1 },
-		{ MIB(200), MIB(512), 1 }, { MIB(128), MIB(512), 1 },
-		{ MIB(512), MIB(240), 2 }, { MIB(512), MIB(160), 3 }, { GIB(64), MIB(16), 28 },
-		{ MIB(100), MIB(16), 20 },
+		{ MIB(200), MIB(512), 1 }, { MIB(128), MIB(512), 1 },  { MIB(512), MIB(240), 2 },
+		{ MIB(512), MIB(160), 3 }, { GIB(64), MIB(16), 28 },   { MIB(100), MIB(16), 20 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
