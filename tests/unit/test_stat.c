@@ -321,8 +321,8 @@ static void test_window_print(void)
 		"\nmappings             7, of 3 files; the guest owns 5\n",
 		"\nowned by the guest   10 MiB; private copies: 4 KiB\n",
 		"\nfiles to be mapped   40, of 1.5 GiB\n",
-		"\n        0  rrwwp..ca....... ................ ................ ..............rr\n"
-		"  128 MiB  w?\n",
+		"\n        0  rrwwp..ca....... ................ ................ ..............rr\n",
+		"rr\n  128 MiB  w?\n",
 		" r read: 4  w read and written: 3  p with a private copy: 1  ? unknown: 1 \n",
 	};
 	struct stat_answer *a = parse(window_answer(CELLS), 0);

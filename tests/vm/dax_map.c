@@ -24,7 +24,6 @@
  *	msync, fsync
  *	say TEXT		a line on standard output
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
