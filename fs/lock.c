@@ -293,14 +293,6 @@ int locks_wait(struct fs_req *rq, const struct lock_try *t, const struct lock_pi
 
 /* --- the queue's thread --- */
 
-/* Is the ring that starts the one that stopped, where it stopped? */
-static bool continues(const struct vq_config *stopped, const struct vq_config *starts)
-{
-	return stopped->size == starts->size && stopped->base == starts->base &&
-	       stopped->desc_uva == starts->desc_uva && stopped->avail_uva == starts->avail_uva &&
-	       stopped->used_uva == starts->used_uva;
-}
-
 void locks_resume(struct fs_queue *q)
 {
 	struct fs_locks *l = &q->fs->locks;
@@ -316,7 +308,7 @@ void locks_resume(struct fs_queue *q)
 	 * begins with nothing in flight.
 	 */
 	if (q->vq->inflight < lq->n &&
-	    (!continues(&lq->ring, &q->vq->cfg) || vq_adopt(q->vq, lq->n)))
+	    (!fs_ring_continues(&lq->ring, &q->vq->cfg) || vq_adopt(q->vq, lq->n)))
 		gone = take_all(l, lq);
 	pthread_mutex_unlock(&l->lock);
 	drop(q->fs, q, gone);

@@ -112,6 +112,15 @@ int fs_ticket_of(const struct fs_req *rq, struct fs_ticket *t);
  */
 void fs_ticket_answer(struct fs_queue *q, const struct fs_ticket *t, const void *body, int64_t res);
 
+/* Is the ring that starts the one that stopped, where it stopped? For who keeps requests. */
+static inline bool fs_ring_continues(const struct vq_config *stopped,
+				     const struct vq_config *starts)
+{
+	return stopped->size == starts->size && stopped->base == starts->base &&
+	       stopped->desc_uva == starts->desc_uva && stopped->avail_uva == starts->avail_uva &&
+	       stopped->used_uva == starts->used_uva;
+}
+
 /* A queue's work: device_ops.serve. */
 uint64_t fs_serve(struct fs_queue *q, struct vq *vq);
 

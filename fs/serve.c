@@ -115,13 +115,10 @@ static int prepare(struct fs_queue *q, struct vq *vq)
 /* Whoever kept requests over a stop is told whether the ring goes on where it stopped. */
 static void resume(struct fs_queue *q, const struct vq *vq)
 {
-	const struct vq_config *a = &q->ring, *b = &vq->cfg;
-
 	if (!q->stopped)
 		return;
 	q->stopped = false;
-	dax_resume(q, a->size == b->size && a->base == b->base && a->desc_uva == b->desc_uva &&
-			      a->avail_uva == b->avail_uva && a->used_uva == b->used_uva);
+	dax_resume(q, fs_ring_continues(&q->ring, &vq->cfg));
 }
 
 uint64_t fs_serve(struct fs_queue *q, struct vq *vq)
