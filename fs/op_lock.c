@@ -22,10 +22,10 @@ static int range_of(const struct fuse_file_lock *in, struct lock_try *t)
 	if (in->type != F_RDLCK && in->type != F_WRLCK && in->type != F_UNLCK)
 		return -EINVAL;
 	t->type = (short)in->type;
-	t->start = (int64_t)in->start;
-	/* The last byte is for daemons among themselves. To the end means all but that. */
-	t->len = (int64_t)(MIN(in->end, LAST_BYTE) - in->start + 1);
-	return in->start <= LAST_BYTE ? 0 : -EINVAL;
+	/* The last byte is for daemons among themselves; for guests it is the one before it. */
+	t->start = (int64_t)MIN(in->start, LAST_BYTE);
+	t->len = (int64_t)MIN(in->end, LAST_BYTE) - t->start + 1;
+	return 0;
 }
 
 static void reply_lock(const struct flock *lk, uint32_t pid, struct fuse_lk_out *out)

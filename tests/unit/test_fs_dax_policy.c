@@ -309,8 +309,11 @@ static void test_guest_locks(void)
 	CHECK_EQ("that byte stays", lock_at(fd, INT64_MAX, &lk), F_RDLCK);
 	CHECK_EQ("the one before", lock_at(fd, INT64_MAX - 1, &lk), F_UNLCK);
 	in.lk = (struct fuse_file_lock){ .start = INT64_MAX, .end = INT64_MAX, .type = F_RDLCK };
-	CHECK_EQ("that byte alone",
-		 fs_device_call(d->f, 1, FUSE_SETLK, node, &in, sizeof(in), NULL, 0), -EINVAL);
+	in.lk.type = F_WRLCK;
+	CHECK_EQ("that byte alone is the one before",
+		 fs_device_call(d->f, 1, FUSE_SETLK, node, &in, sizeof(in), NULL, 0), 0);
+	CHECK_EQ("that byte stays", lock_at(fd, INT64_MAX, &lk), F_RDLCK);
+	CHECK_EQ("the one before", lock_at(fd, INT64_MAX - 1, &lk), F_WRLCK);
 	close(fd);
 	dax_device_free(d);
 }
