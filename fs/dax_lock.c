@@ -12,7 +12,7 @@
 const int fs_dax_lock_syscalls[] = { SCMP_SYS(fcntl), SCMP_SYS(clock_nanosleep), SYSCALLS_END };
 
 /* Truncating takes a moment; so long we wait for another who does. */
-#define TRIES 200u
+#define TRIES 60u
 
 static const struct timespec pause_time = { .tv_nsec = 5000000 };
 
