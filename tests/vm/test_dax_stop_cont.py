@@ -39,7 +39,7 @@ unshare_it
 
 
 def test(s, kernel, what):
-    daemon = daxtest.Daemon(s, "1G")
+    daemon = daxtest.Daemon(s, "300M")
     for i in range(1, FILES + 1):
         daxtest.make_file(daemon.path(f"f{i}"), PIECE, i)
     pmem = [s.daemon(s.ext4(64 * vmtest.MIB), "--memory-slots")] if what == "pmem" else []
