@@ -47,6 +47,18 @@ static bool close_means_nothing(const struct fs *fs, const struct mount *m)
 	return m->local && !fs->cfg->posix_lock;
 }
 
+/*
+ * There is no cache of a file on DAX. Linux 6.15 and later, asked to drop it, drops its records of
+ * pages that are mapped: then it can never give back that part of the window. Another of its
+ * processes may map the file before this answer arrives, so it is not asked whether one has.
+ */
+static bool is_on_dax(const struct fs *fs, const struct inode *inode)
+{
+	if (inode->flags & (INODE_DAX_MAPPED | INODE_DAX_GRANTED))
+		return true;
+	return fs_has(fs, FUSE_MAP_ALIGNMENT) && !fs_has(fs, FUSE_HAS_INODE_DAX);
+}
+
 uint32_t open_reply_flags(struct fs *fs, const struct inode *inode, bool is_dir)
 {
 	static const struct {
@@ -63,11 +75,7 @@ uint32_t open_reply_flags(struct fs *fs, const struct inode *inode, bool is_dir)
 
 	if (is_dir)
 		return by_cache[fs->cfg->cache].dir;
-	/*
-	 * There is no cache of a file on DAX. Linux 6.15 and later, asked to drop it, drops its
-	 * records of pages that are mapped: then it can never give back that part of the window.
-	 */
-	if (dax_is_mapped(fs, inode))
+	if (is_on_dax(fs, inode))
 		flags |= FOPEN_KEEP_CACHE;
 	return close_means_nothing(fs, m) ? flags | FOPEN_NOFLUSH : flags;
 }
