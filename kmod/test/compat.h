@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What differs between the kernels that the test modules are built for: 6.1, 6.12 and 7.2.
+ */
+#ifndef VPMEM_TEST_COMPAT_H
+#define VPMEM_TEST_COMPAT_H
+
+#include <linux/blkdev.h>
+#include <linux/version.h>
+#include <linux/virtio_config.h>
+
+/*
+ * Defines the find_vqs operation @name for a device with one queue, by
+ * int @one(struct virtio_device *, unsigned int, struct virtqueue **, vq_callback_t *, const char *).
+ * Parallel arrays became a table of structures in 6.11.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
+#define DEFINE_FIND_VQS(name, one)						\
+static int name(struct virtio_device *vdev, unsigned int nvqs,			\
+		struct virtqueue *vqs[], struct virtqueue_info info[],		\
+		struct irq_affinity *desc)					\
+{										\
+	return one(vdev, nvqs, vqs, info[0].callback, info[0].name);		\
+}
+#else
+#define DEFINE_FIND_VQS(name, one)						\
+static int name(struct virtio_device *vdev, unsigned int nvqs,			\
+		struct virtqueue *vqs[], vq_callback_t *callbacks[],		\
+		const char * const names[], const bool *ctx,			\
+		struct irq_affinity *desc)					\
+{										\
+	return one(vdev, nvqs, vqs, callbacks[0], names[0]);			\
+}
+#endif
+
+/*
+ * An open block device: a file since 6.9. What was between 6.1 and 6.9 is not looked after.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+#define test_bdev_handle file
+
+static inline struct test_bdev_handle *test_bdev_open(const char *path)
+{
+	return bdev_file_open_by_path(path, BLK_OPEN_READ | BLK_OPEN_WRITE, NULL, NULL);
+}
+
+static inline struct block_device *test_bdev(struct test_bdev_handle *handle)
+{
+	return file_bdev(handle);
+}
+
+static inline void test_bdev_close(struct test_bdev_handle *handle)
+{
+	fput(handle);
+}
+#else
+#define test_bdev_handle block_device
+
+static inline struct test_bdev_handle *test_bdev_open(const char *path)
+{
+	return blkdev_get_by_path(path, FMODE_READ | FMODE_WRITE, NULL);
+}
+
+static inline struct block_device *test_bdev(struct test_bdev_handle *handle)
+{
+	return handle;
+}
+
+static inline void test_bdev_close(struct test_bdev_handle *handle)
+{
+	blkdev_put(handle, FMODE_READ | FMODE_WRITE);
+}
+#endif
+
+/* The core has these only where a machine can be suspended. */
+#ifdef CONFIG_PM_SLEEP
+#define test_virtio_freeze virtio_device_freeze
+#define test_virtio_restore virtio_device_restore
+#else
+static inline int test_virtio_freeze(struct virtio_device *vdev)
+{
+	return -EOPNOTSUPP;
+}
+
+#define test_virtio_restore test_virtio_freeze
+#endif
+
+#endif /* VPMEM_TEST_COMPAT_H */
