@@ -10,27 +10,18 @@
 #include <linux/virtio_config.h>
 
 /*
- * Defines the find_vqs operation @name for a device with one queue, by
- * int @one(struct virtio_device *, unsigned int, struct virtqueue **, vq_callback_t *, const char *).
- * Parallel arrays became a table of structures in 6.11.
+ * The last arguments of the find_vqs operation, and what they say of the only queue. Parallel
+ * arrays became a table of structures in 6.11.
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
-#define DEFINE_FIND_VQS(name, one)						\
-static int name(struct virtio_device *vdev, unsigned int nvqs,			\
-		struct virtqueue *vqs[], struct virtqueue_info info[],		\
-		struct irq_affinity *desc)					\
-{										\
-	return one(vdev, nvqs, vqs, info[0].callback, info[0].name);		\
-}
+#define TEST_QUEUE_ARGS		struct virtqueue_info info[], struct irq_affinity *affinity
+#define TEST_QUEUE_CALLBACK	(info[0].callback)
+#define TEST_QUEUE_NAME		(info[0].name)
 #else
-#define DEFINE_FIND_VQS(name, one)						\
-static int name(struct virtio_device *vdev, unsigned int nvqs,			\
-		struct virtqueue *vqs[], vq_callback_t *callbacks[],		\
-		const char * const names[], const bool *ctx,			\
-		struct irq_affinity *desc)					\
-{										\
-	return one(vdev, nvqs, vqs, callbacks[0], names[0]);			\
-}
+#define TEST_QUEUE_ARGS		vq_callback_t *callbacks[], const char * const names[], \
+				const bool *ctx, struct irq_affinity *affinity
+#define TEST_QUEUE_CALLBACK	(callbacks[0])
+#define TEST_QUEUE_NAME		(names[0])
 #endif
 
 /*

@@ -306,7 +306,7 @@ static int tb_wait_write(const char *text)
 	unsigned int seconds;
 	long ret;
 
-	if (sscanf(text, "%u", &seconds) != 1)
+	if (kstrtouint(text, 10, &seconds))
 		return -EINVAL;
 	ret = wait_event_interruptible_timeout(tb_idle, tb_is_idle(), seconds * HZ);
 	if (ret < 0)

@@ -67,14 +67,17 @@ bool td_in_range(u64 offset)
 /* The configuration space: struct virtio_pmem_config. */
 static void td_get(struct virtio_device *vdev, unsigned int offset, void *buf, unsigned int len)
 {
+	/* Not virtio_has_feature(), which is for features that the driver knows. */
+	const bool hidden = __virtio_test_bit(vdev, TD_F_SHMEM_REGION);
 	const __le64 config[] = {
-		cpu_to_le64(virtio_has_feature(vdev, TD_F_SHMEM_REGION) ? 0 : start),
-		cpu_to_le64(virtio_has_feature(vdev, TD_F_SHMEM_REGION) ? 0 : size),
+		cpu_to_le64(hidden ? 0 : start),
+		cpu_to_le64(hidden ? 0 : size),
 	};
 
+	size_t there = offset < sizeof(config) ? sizeof(config) - offset : 0;
+
 	memset(buf, 0, len);
-	if (offset <= sizeof(config))
-		memcpy(buf, (const u8 *)config + offset, min(len, (u32)sizeof(config) - offset));
+	memcpy(buf, (const u8 *)config + offset, min_t(size_t, len, there));
 }
 
 static void td_set(struct virtio_device *vdev, unsigned int offset, const void *buf,
@@ -124,8 +127,8 @@ static int td_finalize_features(struct virtio_device *vdev)
 	return 0;
 }
 
-static int td_find_queue(struct virtio_device *vdev, unsigned int nvqs, struct virtqueue *vqs[],
-			 vq_callback_t *callback, const char *name)
+static int td_find_vqs(struct virtio_device *vdev, unsigned int nvqs, struct virtqueue *vqs[],
+		       TEST_QUEUE_ARGS)
 {
 	struct td_device *dev = to_td(vdev);
 	unsigned long flags;
@@ -133,7 +136,7 @@ static int td_find_queue(struct virtio_device *vdev, unsigned int nvqs, struct v
 	if (nvqs != 1)
 		return -EINVAL;
 	vqs[0] = vring_create_virtqueue(0, TD_RING_SIZE, PAGE_SIZE, vdev, true, false, false,
-					td_notify, callback, name);
+					td_notify, TEST_QUEUE_CALLBACK, TEST_QUEUE_NAME);
 	if (!vqs[0])
 		return -ENOMEM;
 	spin_lock_irqsave(&td_lock, flags);
@@ -141,8 +144,6 @@ static int td_find_queue(struct virtio_device *vdev, unsigned int nvqs, struct v
 	spin_unlock_irqrestore(&td_lock, flags);
 	return 0;
 }
-
-DEFINE_FIND_VQS(td_find_vqs, td_find_queue)
 
 static void td_del_vqs(struct virtio_device *vdev)
 {

@@ -134,6 +134,7 @@ static unsigned int td_pop(struct td_device *dev)
 	u16 end;
 
 	for (;;) {
+		/* The index before the entries, which the driver writes in the opposite order. */
 		end = virtio16_to_cpu(vdev, smp_load_acquire(&vr->avail->idx));
 		if (dev->popped == end)
 			return n;
@@ -143,7 +144,7 @@ static unsigned int td_pop(struct td_device *dev)
 			td_accept(dev, vr, virtio16_to_cpu(vdev, vr->avail->ring[at]));
 		}
 		vring_avail_event(vr) = cpu_to_virtio16(vdev, end);
-		smp_mb();	/* the event before the index, against the driver's opposite order */
+		smp_mb();	/* the event before the index; the driver's order is opposite */
 	}
 }
 
@@ -200,6 +201,12 @@ static void td_answer(struct td_device *dev, const struct vring *vr, struct td_r
 	td_use_by_plan(dev, vr, req - dev->requests, length, flags);
 }
 
+static void td_show_used(struct td_device *dev, const struct vring *vr)
+{
+	/* The answers and the elements before the index that lets the driver look at them. */
+	smp_store_release(&vr->used->idx, cpu_to_virtio16(&dev->vdev, dev->used));
+}
+
 /* Shows what was used since @old, and says whether the driver wants an interrupt for it. */
 static bool td_publish(struct td_device *dev, const struct vring *vr, u16 old)
 {
@@ -207,8 +214,8 @@ static bool td_publish(struct td_device *dev, const struct vring *vr, u16 old)
 
 	if (dev->used == old)
 		return false;
-	smp_store_release(&vr->used->idx, cpu_to_virtio16(vdev, dev->used));
-	smp_mb();	/* the index before the event, against the driver's opposite order */
+	td_show_used(dev, vr);
+	smp_mb();	/* the index before the event; the driver's order is opposite */
 	if (virtio_has_feature(vdev, VIRTIO_RING_F_EVENT_IDX))
 		return vring_need_event(virtio16_to_cpu(vdev, vring_used_event(vr)),
 					dev->used, old);
@@ -335,7 +342,7 @@ int td_idle_action(struct td_device *dev, const void *arg)
 			return -ENXIO;
 		vr = virtqueue_get_vring(dev->vq);
 		td_use_by_plan(dev, vr, dev->last_head, sizeof(__le32), action->flags & TD_BAD_ID);
-		smp_store_release(&vr->used->idx, cpu_to_virtio16(&dev->vdev, dev->used));
+		td_show_used(dev, vr);
 		dev->interrupt = true;
 		irq_work_queue(&dev->irq);
 	}
