@@ -15,6 +15,9 @@
 #define VPMEM_HAVE_DAX	(IS_ENABLED(CONFIG_FS_DAX) && IS_ENABLED(CONFIG_ZONE_DEVICE) && \
 			 !IS_ENABLED(CONFIG_FS_DAX_LIMITED))
 
+/* A bus may reset a device that is in use, and tells the driver before and after. */
+#define VPMEM_HAVE_RESET_HOOKS	(LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0))
+
 /**
  * struct vpmem_disk_shape - what the block layer has to know
  * @physical_block_size: bytes

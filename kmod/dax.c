@@ -10,6 +10,7 @@
 
 #include <linux/dax.h>
 #include <linux/uio.h>
+#include <linux/virtio.h>
 
 static void *address_of(const struct vpmem_memory *memory, pgoff_t page)
 {
@@ -53,30 +54,52 @@ static const struct dax_operations operations = {
 };
 
 /**
+ * vpmem_dax_alloc() - make what file systems use, if there can be such a thing
+ * @vdev:	the device
+ * @memory:	its memory, mapped; gets dax, or NULL if there is no DAX
+ *
+ * Return: 0 or a negative errno.
+ */
+int vpmem_dax_alloc(struct virtio_device *vdev, struct vpmem_memory *memory)
+{
+	struct dax_device *dax;
+
+	if (!memory->pages)
+		return 0;
+	dax = alloc_dax(memory, &operations);
+	if (dax == ERR_PTR(-EOPNOTSUPP)) {
+		dev_info(&vdev->dev, "a block device without DAX: this processor's caches alias\n");
+		return 0;
+	}
+	if (IS_ERR(dax))
+		return PTR_ERR(dax);
+	memory->dax = dax;
+	return 0;
+}
+
+/**
+ * vpmem_dax_free() - undo vpmem_dax_alloc()
+ * @memory:	unmapped
+ */
+void vpmem_dax_free(struct vpmem_memory *memory)
+{
+	if (!memory->dax)
+		return;
+	kill_dax(memory->dax);
+	put_dax(memory->dax);
+	memory->dax = NULL;
+}
+
+/**
  * vpmem_dax_add() - offer DAX on a disk
- * @memory:	with pages, or else nothing is done
+ * @memory:	of the disk
  * @gendisk:	not added yet
  *
  * Return: 0 or a negative errno.
  */
 int vpmem_dax_add(struct vpmem_memory *memory, struct gendisk *gendisk)
 {
-	struct dax_device *dax;
-	int err;
-
-	if (!memory->pages)
-		return 0;
-	dax = alloc_dax(memory, &operations);
-	if (IS_ERR(dax))
-		return PTR_ERR(dax);
-	err = dax_add_host(dax, gendisk);
-	if (err) {
-		kill_dax(dax);
-		put_dax(dax);
-		return err;
-	}
-	memory->dax = dax;
-	return 0;
+	return memory->dax ? dax_add_host(memory->dax, gendisk) : 0;
 }
 
 /**
@@ -86,12 +109,8 @@ int vpmem_dax_add(struct vpmem_memory *memory, struct gendisk *gendisk)
  */
 void vpmem_dax_remove(struct vpmem_memory *memory, struct gendisk *gendisk)
 {
-	struct dax_device *dax = memory->dax;
-
-	if (!dax)
+	if (!memory->dax)
 		return;
 	dax_remove_host(gendisk);
-	kill_dax(dax);
-	memory->dax = NULL;
-	put_dax(dax);
+	kill_dax(memory->dax);
 }

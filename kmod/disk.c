@@ -184,7 +184,7 @@ int vpmem_disk_alloc(struct vpmem_disk *disk, struct device *parent)
 		.physical_block_size = PAGE_SIZE,
 		/* one bio is zeroed at a stretch by who submitted it */
 		.max_write_zeroes_sectors = SZ_2M >> SECTOR_SHIFT,
-		.dax = disk->memory->pages,
+		.dax = disk->memory->dax,
 	};
 	struct gendisk *gendisk;
 

@@ -21,6 +21,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 
+#include "compat.h"
 #include "dax.h"
 #include "disk.h"
 #include "flush.h"
@@ -82,8 +83,13 @@ static int start_memory(struct virtio_device *vdev, struct vpmem *vpmem)
 	err = vpmem_memory_map(vdev, &vpmem->memory);
 	if (err)
 		goto err_disconnect;
+	err = vpmem_dax_alloc(vdev, &vpmem->memory);
+	if (err)
+		goto err_unmap;
 	return 0;
 
+err_unmap:
+	vpmem_memory_unmap(&vpmem->memory);
 err_disconnect:
 	vpmem_flush_disconnect(&vpmem->flush);
 err_release:
@@ -96,6 +102,7 @@ static void stop_memory(struct vpmem *vpmem)
 	vpmem_flush_fail(&vpmem->flush, BLK_STS_OFFLINE);
 	vpmem_flush_disconnect(&vpmem->flush);
 	vpmem_memory_unmap(&vpmem->memory);
+	vpmem_dax_free(&vpmem->memory);	/* a page may fail until it is unmapped */
 	vpmem_memory_release(&vpmem->memory);
 }
 
@@ -113,18 +120,18 @@ static int start_disk(struct virtio_device *vdev, struct vpmem *vpmem)
 		return err;
 	err = vpmem_dax_add(&vpmem->memory, disk->gendisk);
 	if (err)
-		goto err_free;
+		goto err_disk;
 	vpmem_flush_release(&vpmem->flush);
 	vpmem->debugfs = vpmem_stats_add(disk);
 	err = vpmem_disk_add(disk, &vdev->dev, vpmem_stats_groups);
 	if (err)
-		goto err_dax;
+		goto err_stats;
 	return 0;
 
-err_dax:
+err_stats:
 	debugfs_remove(vpmem->debugfs);
 	vpmem_dax_remove(&vpmem->memory, disk->gendisk);
-err_free:
+err_disk:
 	vpmem_disk_free(disk);
 	return err;
 }
@@ -251,9 +258,13 @@ static struct virtio_driver vpmem_driver = {
 	.probe = vpmem_probe,
 	.remove = vpmem_remove,
 	.config_changed = vpmem_config_changed,
-#ifdef CONFIG_PM_SLEEP
+#ifdef CONFIG_PM
 	.freeze = vpmem_freeze,
 	.restore = vpmem_restore,
+#endif
+#if VPMEM_HAVE_RESET_HOOKS
+	.reset_prepare = vpmem_freeze,
+	.reset_done = vpmem_restore,
 #endif
 };
 

@@ -19,7 +19,7 @@ struct dax_device;
  * @map:	how the kernel reaches it
  * @pages:	it has struct pages, so there can be DAX
  * @pgmap:	these pages
- * @dax:	who is told of memory errors; NULL for nobody
+ * @dax:	what file systems use; NULL if there is no DAX
  */
 struct vpmem_memory {
 	struct vpmem_range range;
