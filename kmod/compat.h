@@ -12,11 +12,12 @@
 #include <linux/version.h>
 
 /* Pages of devices, and file systems that use them. Kbuild has the same condition. */
-#define VPMEM_HAVE_DAX	(IS_ENABLED(CONFIG_FS_DAX) && IS_ENABLED(CONFIG_ZONE_DEVICE) && \
-			 !IS_ENABLED(CONFIG_FS_DAX_LIMITED))
+#define VPMEM_HAVE_DAX                                                  \
+	(IS_ENABLED(CONFIG_FS_DAX) && IS_ENABLED(CONFIG_ZONE_DEVICE) && \
+	 !IS_ENABLED(CONFIG_FS_DAX_LIMITED))
 
 /* A bus may reset a device that is in use, and tells the driver before and after. */
-#define VPMEM_HAVE_RESET_HOOKS	(LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0))
+#define VPMEM_HAVE_RESET_HOOKS (LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0))
 
 /**
  * struct vpmem_disk_shape - what the block layer has to know
@@ -40,7 +41,7 @@ static inline struct gendisk *vpmem_blk_alloc_disk(int node)
 	return disk ? disk : ERR_PTR(-ENOMEM);
 }
 #else
-#define vpmem_blk_alloc_disk(node)	blk_alloc_disk(NULL, node)
+#define vpmem_blk_alloc_disk(node) blk_alloc_disk(NULL, node)
 #endif
 
 /* Limits were set one by one, and features were flags of the queue. */

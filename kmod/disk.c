@@ -263,7 +263,7 @@ int vpmem_disk_suspend(struct vpmem_disk *disk)
 	spin_lock_irq(&disk->lock);
 	disk->suspended = true;
 	spin_unlock_irq(&disk->lock);
-	vpmem_wait_for_submitters(disk->gendisk->queue);	/* some may not have seen it */
+	vpmem_wait_for_submitters(disk->gendisk->queue); /* some may not have seen it */
 	flush_work(&disk->work);
 	err = vpmem_flush_hold(disk->flush);
 	if (err)

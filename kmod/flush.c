@@ -32,14 +32,15 @@
 #include "uapi/vpmem.h"
 
 /* A host that is silent for so long gets a line in the log. */
-#define PATIENCE_SECONDS	10
+#define PATIENCE_SECONDS 10
 
 /* How often to look after a request that is outstanding. */
-#define WATCH_INTERVAL		HZ
+#define WATCH_INTERVAL HZ
 
 static unsigned int timeout = 300;
 module_param(timeout, uint, 0644);
-MODULE_PARM_DESC(timeout, "Seconds after which a flush that the host has not answered fails, and with it all later writes; 0 for never (default 300)");
+MODULE_PARM_DESC(timeout,
+		 "Seconds until an unanswered flush fails, and all writes with it; 0: never");
 
 /**
  * struct vpmem_request - what the device reads, and where it answers
@@ -98,7 +99,7 @@ static int publish(struct vpmem_flush *flush)
 	int err;
 
 	flush->request->req.type = cpu_to_le32(VPMEM_REQ_FLUSH);
-	flush->request->resp.ret = ~cpu_to_le32(VPMEM_RESP_OK);	/* unless the device says so */
+	flush->request->resp.ret = ~cpu_to_le32(VPMEM_RESP_OK); /* unless the device says so */
 	err = virtqueue_add_sgs(flush->vq, sgs, 1, 1, flush->request, GFP_ATOMIC);
 	if (err)
 		return err;
@@ -203,7 +204,7 @@ static bool needs_reset(struct virtio_device *vdev)
 static void watch(struct work_struct *work)
 {
 	struct vpmem_flush *flush = container_of(work, struct vpmem_flush, watch.work);
-	bool dead = needs_reset(flush->vdev);	/* sleeps on some transports */
+	bool dead = needs_reset(flush->vdev); /* sleeps on some transports */
 	struct bio_list ended = BIO_EMPTY_LIST;
 	unsigned long flags;
 

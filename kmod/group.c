@@ -10,7 +10,7 @@
  */
 void vpmem_group_init(struct vpmem_group *group)
 {
-	*group = (struct vpmem_group) { .held = true, .error = BLK_STS_OK };
+	*group = (struct vpmem_group){ .held = true, .error = BLK_STS_OK };
 	bio_list_init(&group->next);
 	bio_list_init(&group->sent);
 }
@@ -107,5 +107,6 @@ void vpmem_group_answer(struct vpmem_group *group, struct bio_list *ended)
  */
 bool vpmem_group_idle(const struct vpmem_group *group)
 {
-	return group->error || (!group->outstanding && (group->held || bio_list_empty(&group->next)));
+	return group->error ||
+	       (!group->outstanding && (group->held || bio_list_empty(&group->next)));
 }

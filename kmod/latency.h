@@ -4,7 +4,7 @@
 
 #include <linux/types.h>
 
-#define VPMEM_LATENCY_SLOTS	32
+#define VPMEM_LATENCY_SLOTS 32
 
 /**
  * struct vpmem_latency - how long requests took, in powers of two

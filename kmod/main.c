@@ -102,7 +102,7 @@ static void stop_memory(struct vpmem *vpmem)
 	vpmem_flush_fail(&vpmem->flush, BLK_STS_OFFLINE);
 	vpmem_flush_disconnect(&vpmem->flush);
 	vpmem_memory_unmap(&vpmem->memory);
-	vpmem_dax_free(&vpmem->memory);	/* a page may fail until it is unmapped */
+	vpmem_dax_free(&vpmem->memory); /* a page may fail until it is unmapped */
 	vpmem_memory_release(&vpmem->memory);
 }
 

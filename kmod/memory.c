@@ -24,7 +24,7 @@ static int find_shmem(struct virtio_device *vdev, struct vpmem_memory *memory)
 		dev_err(&vdev->dev, "the device has no shared memory region %u\n", VPMEM_SHMID);
 		return -EINVAL;
 	}
-	memory->range = (struct vpmem_range) { .start = region.addr, .size = region.len };
+	memory->range = (struct vpmem_range){ .start = region.addr, .size = region.len };
 	memory->ram_like = !IS_ENABLED(CONFIG_S390);
 	return 0;
 }

@@ -15,7 +15,7 @@
  */
 struct vpmem_range vpmem_range_from_config(const struct vpmem_config *config)
 {
-	return (struct vpmem_range) {
+	return (struct vpmem_range){
 		.start = le64_to_cpu(config->start),
 		.size = le64_to_cpu(config->size),
 	};

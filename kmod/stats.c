@@ -27,12 +27,12 @@ static struct vpmem_group group_of(struct device *dev)
 	return group;
 }
 
-#define COUNTER(name)									\
-static ssize_t name##_show(struct device *dev, struct device_attribute *attr, char *buf)	\
-{											\
-	return sysfs_emit(buf, "%llu\n", group_of(dev).name);				\
-}											\
-static DEVICE_ATTR_RO(name)
+#define COUNTER(name)                                                                            \
+	static ssize_t name##_show(struct device *dev, struct device_attribute *attr, char *buf) \
+	{                                                                                        \
+		return sysfs_emit(buf, "%llu\n", group_of(dev).name);                            \
+	}                                                                                        \
+	static DEVICE_ATTR_RO(name)
 
 COUNTER(flushes);
 COUNTER(requests);
@@ -50,12 +50,8 @@ static ssize_t state_show(struct device *dev, struct device_attribute *attr, cha
 static DEVICE_ATTR_RO(state);
 
 static struct attribute *attributes[] = {
-	&dev_attr_flushes.attr,
-	&dev_attr_requests.attr,
-	&dev_attr_merged.attr,
-	&dev_attr_errors.attr,
-	&dev_attr_state.attr,
-	NULL
+	&dev_attr_flushes.attr, &dev_attr_requests.attr, &dev_attr_merged.attr,
+	&dev_attr_errors.attr,	&dev_attr_state.attr,	 NULL,
 };
 
 static const struct attribute_group group = {
@@ -66,7 +62,7 @@ static const struct attribute_group group = {
 /* For device_add_disk(). */
 const struct attribute_group *vpmem_stats_groups[] = {
 	&group,
-	NULL
+	NULL,
 };
 
 /* One line for each slot with something in it: an upper bound in microseconds, and how many. */

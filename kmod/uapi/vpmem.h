@@ -8,11 +8,11 @@
 
 #include <linux/types.h>
 
-#define VPMEM_DEVICE_ID		27
+#define VPMEM_DEVICE_ID 27
 
 /* Feature bit: the range is shared memory region VPMEM_SHMID; the configuration says nothing. */
-#define VPMEM_F_SHMEM_REGION	0
-#define VPMEM_SHMID		0
+#define VPMEM_F_SHMEM_REGION 0
+#define VPMEM_SHMID	     0
 
 /**
  * struct vpmem_config - device configuration space (5.19.4)
@@ -26,7 +26,7 @@ struct vpmem_config {
 	__le64 size;
 };
 
-#define VPMEM_REQ_FLUSH		0	/* make durable what was written before the request */
+#define VPMEM_REQ_FLUSH 0 /* make durable what was written before the request */
 
 /**
  * struct vpmem_req - what the device reads (5.19.6)
@@ -36,7 +36,7 @@ struct vpmem_req {
 	__le32 type;
 };
 
-#define VPMEM_RESP_OK		0	/* any other answer: nothing is known to be durable */
+#define VPMEM_RESP_OK 0 /* any other answer: nothing is known to be durable */
 
 /**
  * struct vpmem_resp - what the device writes (5.19.7)
