@@ -105,7 +105,7 @@ static inline void vpmem_wait_for_submitters(struct request_queue *q)
 
 #include <linux/pfn_t.h>
 
-typedef pfn_t vpmem_pfn;
+#define vpmem_pfn pfn_t
 
 static inline vpmem_pfn vpmem_phys_to_pfn(phys_addr_t addr)
 {
@@ -114,7 +114,7 @@ static inline vpmem_pfn vpmem_phys_to_pfn(phys_addr_t addr)
 
 #else
 
-typedef unsigned long vpmem_pfn;
+#define vpmem_pfn unsigned long
 
 static inline vpmem_pfn vpmem_phys_to_pfn(phys_addr_t addr)
 {

@@ -29,7 +29,7 @@ struct vpmem_disk {
 	int index;
 	struct workqueue_struct *workqueue;
 
-	spinlock_t lock;
+	spinlock_t lock; /* protects ready and suspended */
 	struct bio_list ready;
 	bool suspended;
 	struct work_struct work;

@@ -19,7 +19,7 @@
  *
  * The first failure is final, see &struct vpmem_group. There are five ways to it: the device
  * answers with an error, the queue breaks, the device says that it needs a reset, it does not
- * answer for `timeout` seconds, and it is removed. All end in fail().
+ * answer for `timeout` seconds, and it is removed. All end in fail_all().
  */
 #include "flush.h"
 
@@ -81,8 +81,8 @@ static void unlock_and_end(struct vpmem_flush *flush, unsigned long flags, struc
 }
 
 /* Locked. Everybody who waits goes to @ended. */
-static void fail(struct vpmem_flush *flush, blk_status_t error, const char *why,
-		 struct bio_list *ended)
+static void fail_all(struct vpmem_flush *flush, blk_status_t error, const char *why,
+		     struct bio_list *ended)
 {
 	if (flush->group.error)
 		return;
@@ -113,7 +113,7 @@ static int publish(struct vpmem_flush *flush)
 static void send(struct vpmem_flush *flush, struct bio_list *ended)
 {
 	if (vpmem_group_send(&flush->group) && publish(flush))
-		fail(flush, BLK_STS_IOERR, "a flush could not be sent to the host", ended);
+		fail_all(flush, BLK_STS_IOERR, "a flush could not be sent to the host", ended);
 }
 
 /**
@@ -146,7 +146,7 @@ static void take_answer(struct vpmem_flush *flush, unsigned int written, struct 
 		dev_info(&flush->vdev->dev, "the host has answered after %llu s\n",
 			 div_u64(ns, NSEC_PER_SEC));
 	if (!ok)
-		fail(flush, BLK_STS_IOERR, "the host could not make writes durable", ended);
+		fail_all(flush, BLK_STS_IOERR, "the host could not make writes durable", ended);
 	vpmem_group_answer(&flush->group, ended);
 }
 
@@ -162,7 +162,7 @@ static void answered(struct virtqueue *vq)
 	if (virtqueue_get_buf(vq, &written))
 		take_answer(flush, written, &ended);
 	if (virtqueue_is_broken(vq))
-		fail(flush, BLK_STS_IOERR, "the queue is broken", &ended);
+		fail_all(flush, BLK_STS_IOERR, "the queue is broken", &ended);
 	send(flush, &ended);
 	unlock_and_end(flush, flags, &ended);
 }
@@ -184,7 +184,7 @@ static void check_age(struct vpmem_flush *flush, struct bio_list *ended)
 	unsigned int seconds = limit(flush);
 
 	if (seconds && age >= (s64)seconds * MSEC_PER_SEC) {
-		fail(flush, BLK_STS_TIMEOUT, "the host does not answer", ended);
+		fail_all(flush, BLK_STS_TIMEOUT, "the host does not answer", ended);
 		return;
 	}
 	if (age >= PATIENCE_SECONDS * MSEC_PER_SEC && !flush->warned) {
@@ -210,9 +210,9 @@ static void watch(struct work_struct *work)
 
 	spin_lock_irqsave(&flush->lock, flags);
 	if (dead)
-		fail(flush, BLK_STS_IOERR, "the device needs a reset", &ended);
+		fail_all(flush, BLK_STS_IOERR, "the device needs a reset", &ended);
 	else if (flush->vq && virtqueue_is_broken(flush->vq))
-		fail(flush, BLK_STS_IOERR, "the queue is broken", &ended);
+		fail_all(flush, BLK_STS_IOERR, "the queue is broken", &ended);
 	else if (flush->group.outstanding && !flush->group.error)
 		check_age(flush, &ended);
 	unlock_and_end(flush, flags, &ended);
@@ -258,7 +258,8 @@ int vpmem_flush_first(struct vpmem_flush *flush)
 	if (!flush->group.error) {
 		vpmem_group_begin(&flush->group);
 		if (publish(flush))
-			fail(flush, BLK_STS_IOERR, "a flush could not be sent to the host", &ended);
+			fail_all(flush, BLK_STS_IOERR, "a flush could not be sent to the host",
+				 &ended);
 	}
 	unlock_and_end(flush, flags, &ended);
 
@@ -332,7 +333,7 @@ void vpmem_flush_fail(struct vpmem_flush *flush, blk_status_t error)
 	unsigned long flags;
 
 	spin_lock_irqsave(&flush->lock, flags);
-	fail(flush, error, NULL, &ended);
+	fail_all(flush, error, NULL, &ended);
 	unlock_and_end(flush, flags, &ended);
 }
 

@@ -40,7 +40,7 @@ struct vpmem_flush {
 	struct workqueue_struct *workqueue;
 	void (*done)(struct vpmem_flush *flush, struct bio *bio);
 
-	spinlock_t lock;
+	spinlock_t lock; /* protects what follows */
 	struct vpmem_group group;
 	struct virtqueue *vq;
 	struct vpmem_request *request;

@@ -60,7 +60,7 @@ void vpmem_group_begin(struct vpmem_group *group)
  * vpmem_group_send() - begin a request, if it is time for one
  * @group:	where
  *
- * Return: true if the caller has to send a request now. All who wait wait for this one.
+ * Return: true if the caller has to send a request now. It is for all who wait.
  */
 bool vpmem_group_send(struct vpmem_group *group)
 {

@@ -27,17 +27,29 @@ static struct vpmem_group group_of(struct device *dev)
 	return group;
 }
 
-#define COUNTER(name)                                                                            \
-	static ssize_t name##_show(struct device *dev, struct device_attribute *attr, char *buf) \
-	{                                                                                        \
-		return sysfs_emit(buf, "%llu\n", group_of(dev).name);                            \
-	}                                                                                        \
-	static DEVICE_ATTR_RO(name)
+static ssize_t flushes_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", group_of(dev).flushes);
+}
+static DEVICE_ATTR_RO(flushes);
 
-COUNTER(flushes);
-COUNTER(requests);
-COUNTER(merged);
-COUNTER(errors);
+static ssize_t requests_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", group_of(dev).requests);
+}
+static DEVICE_ATTR_RO(requests);
+
+static ssize_t merged_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", group_of(dev).merged);
+}
+static DEVICE_ATTR_RO(merged);
+
+static ssize_t errors_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", group_of(dev).errors);
+}
+static DEVICE_ATTR_RO(errors);
 
 static ssize_t state_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
