@@ -159,7 +159,8 @@ static void answered(struct virtqueue *vq)
 	unsigned int written;
 
 	spin_lock_irqsave(&flush->lock, flags);
-	if (virtqueue_get_buf(vq, &written))
+	/* A second answer to the one request breaks the queue, here and not in the next round. */
+	while (virtqueue_get_buf(vq, &written))
 		take_answer(flush, written, &ended);
 	if (virtqueue_is_broken(vq))
 		fail_all(flush, BLK_STS_IOERR, "the queue is broken", &ended);
