@@ -26,7 +26,7 @@ import vmload  # noqa: E402
 
 COMMITS_PER_CUT = 3
 
-# With these the driver flushes before the data of a PREFLUSH write is stored, not after.
+# With these the stock driver flushes before the data of a PREFLUSH write is stored, not after.
 KERNELS_IN_ORDER = ("7.2",)
 
 
@@ -35,6 +35,7 @@ def parse_arguments():
     add = parser.add_argument
     add("--crashd", required=True, help="the program vdax-crashd")
     add("--kernel", default="7.2", help="of the guest; %(default)s")
+    add("--driver", choices=vmload.DISKS, default="stock", help="of the guest; %(default)s")
     add("--cuts", type=int, default=int(os.environ.get("VDAX_CUTS", "200")),
         help="default: VDAX_CUTS, or 200")
     add("--mode", choices=("true", "no-sync", "early", "reuse"), default="true")
@@ -122,10 +123,12 @@ def run(args, work):
     image = f"{work}/image"
     vmload.make_image(crashd, image, args.size)
     daemon = vmload.Daemon([*crashd, "--sandbox", "none"], image, work, "pmem", args.mode)
-    bench = Bench(vmload.Judge(args.kernel in KERNELS_IN_ORDER), args.keep)
+    strict = args.driver == "vpmem" or args.kernel in KERNELS_IN_ORDER
+    bench = Bench(vmload.Judge(strict), args.keep)
     guest = None
     try:
-        guest = vmload.Guest(daemon, args.kernel, vmload.load_script(), work)
+        guest = vmload.Guest(daemon, args.kernel, vmload.load_script(args.driver), work,
+                             driver=args.driver)
         guest.wait_for_line("ready")
         guest.wait_for_commits(1)
         totals = cut_often(args, daemon, guest, bench, work)
@@ -143,14 +146,15 @@ def run(args, work):
 def main():
     args = parse_arguments()
     vmload.lab.exit_on_signals()
-    reason = vmload.missing(args.kernel)
+    reason = vmload.missing(args.kernel) or (
+        args.driver == "vpmem" and vmload.kmodbuild.missing())
     if reason:
         print(f"skipped: {reason}")
         return 77
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="vdax-crash-") as work:
         found, totals, summary = run(args, work)
-    print(f"kernel {args.kernel}, back end {args.mode}: {summary}; "
+    print(f"kernel {args.kernel}, driver {args.driver}, back end {args.mode}: {summary}; "
           f"{time.monotonic() - begin:.0f} s")
     for problem in found[:20]:
         print(problem)

@@ -19,6 +19,7 @@ import time
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "lab"))
 import guest as lab  # noqa: E402
+import kmodbuild  # noqa: E402
 
 # Name, journal mode, synchronous, writers. Each setting is the weakest at which SQLite promises
 # that a commit survives a power cut: to delete a journal takes a sync of its directory (EXTRA).
@@ -29,6 +30,16 @@ DATABASES = (("wal", "WAL", "FULL", 3),
 
 WRITERS = {writer: database for writer, database in enumerate(
     name for name, _, _, writers in DATABASES for _ in range(writers))}
+
+
+# The guest's driver: the disk that it makes of the device, and what lab/boot needs to load it.
+DISKS = {"stock": "/dev/pmem0", "vpmem": "/dev/vpmem0"}
+
+
+def driver_options(driver, kernel):
+    if driver == "stock":
+        return []
+    return ["--modules", "virtio_pci", "--module", kmodbuild.vpmem(kernel)]
 
 
 class Failure(Exception):
@@ -52,23 +63,27 @@ def tool(name, *args):
         text=True, errors="replace", check=False)
 
 
-def make_image(program, path, size):
-    """An image of that size with an empty ext4, in blocks of a page: DAX needs that."""
+# Blocks have the size of a page: DAX needs that.
+MKFS = {"ext4": ("mkfs.ext4", "-q", "-F", "-b", "4096"), "xfs": ("mkfs.xfs", "-q")}
+
+
+def make_image(program, path, size, fs="ext4"):
+    """An image of that size with an empty file system."""
     subprocess.run([*program, "--create", size, path], check=True)
-    made = tool("mkfs.ext4", "-q", "-F", "-b", "4096", path)
+    made = tool(*MKFS[fs], path)
     if made.returncode:
-        raise Failure(f"mkfs.ext4: {made.stdout}")
+        raise Failure(f"{MKFS[fs][0]}: {made.stdout}")
 
 
 # The guest's side.
 
-def mount_script():
-    return "mount -t ext4 -o dax /dev/pmem0 /mnt || exit 1\n"
+def mount_script(driver="stock", fs="ext4"):
+    return f"mount -t {fs} -o dax {DISKS[driver]} /mnt || exit 1\n"
 
 
-def set_up_script():
+def set_up_script(driver="stock", fs="ext4"):
     """Databases, tables and one row for each writer."""
-    lines = [mount_script(), "mkdir /mnt/db\n"]
+    lines = [mount_script(driver, fs), "mkdir /mnt/db\n"]
     for name, journal, _, _ in DATABASES:
         rows = ",".join(f"({w},0)" for w, db in WRITERS.items() if db == name)
         lines.append(
@@ -119,21 +134,21 @@ def writer_script():
         "}\n")
 
 
-def load_script():
+def load_script(driver="stock", fs="ext4"):
     """Sets up, shows the mount and commits until somebody ends the guest."""
     calls = "".join(f"writer {w} {name} {journal} {synchronous} &\n"
                     for name, journal, synchronous, _ in DATABASES
                     for w, database in WRITERS.items() if database == name)
-    return (set_up_script() + writer_script()
+    return (set_up_script(driver, fs) + writer_script()
             + "echo mount $(grep ' /mnt ' /proc/mounts)\necho ready\n" + calls + "wait\n")
 
 
-def inspect_script():
+def inspect_script(driver="stock", fs="ext4"):
     """Prints "check DATABASE RESULT", and for each writer "have W N ITEMS": its last commit
     and how many items have the right content."""
     sql = ("SELECT 'have', h.w, h.n, (SELECT count(*) FROM (SELECT * FROM item WHERE w = h.w)"
            f" WHERE data = {PAYLOAD_SQL}) FROM head AS h;")
-    return mount_script() + "".join(
+    return mount_script(driver, fs) + "".join(
         f"echo check {name} $(sqlite3 -batch -bail /mnt/db/{name}.db 'PRAGMA integrity_check(3);'"
         " | tr '*\\n' '  ')\n"
         f"sqlite3 -batch -bail -list -separator ' ' /mnt/db/{name}.db \"{sql}\"\n"
@@ -200,9 +215,12 @@ class Daemon:
 
 
 class Guest:
-    """A lab guest with the daemon's device, and what it has acknowledged."""
+    """A lab guest with the daemon's device, and what it has acknowledged.
 
-    def __init__(self, daemon, kernel, script, work, timeout=7200):
+    device: what lab/boot is told of it, if it is not a daemon's.
+    """
+
+    def __init__(self, daemon, kernel, script, work, timeout=7200, driver="stock", device=None):
         self.pidfile = f"{work}/qemu.pid"
         self.acked = dict.fromkeys(WRITERS, 0)
         self.lines = []
@@ -211,7 +229,8 @@ class Guest:
         self.errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
         self.process = subprocess.Popen(
             [f"{TOP}/lab/boot", "--kernel", kernel, "--timeout", str(timeout),
-             "--pidfile", self.pidfile, "--pmem-socket", daemon.socket_path, "--", script],
+             "--pidfile", self.pidfile, *driver_options(driver, kernel),
+             *(device or ("--pmem-socket", daemon.socket_path)), "--", script],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.errors,
             text=True, errors="replace")
         self.reader = threading.Thread(target=self.read, daemon=True)
