@@ -296,4 +296,4 @@ module_exit(vpmem_exit);
 MODULE_DESCRIPTION("virtio-pmem: persistent memory of the host as a block device with DAX");
 MODULE_AUTHOR("The vdax authors");
 MODULE_LICENSE("GPL");
-MODULE_VERSION("0.1");
+MODULE_VERSION("0.1.0");
