@@ -123,4 +123,10 @@ static inline vpmem_pfn vpmem_phys_to_pfn(phys_addr_t addr)
 
 #endif
 
+struct dax_device;
+struct inode;
+
+/* Exported by all of them, and declared only in drivers/dax. */
+struct inode *dax_inode(struct dax_device *dax_dev);
+
 #endif /* VPMEM_COMPAT_H */

@@ -9,6 +9,8 @@
 #include "dax.h"
 
 #include <linux/dax.h>
+#include <linux/fs.h>
+#include <linux/sched.h>
 #include <linux/uio.h>
 #include <linux/virtio.h>
 
@@ -88,6 +90,28 @@ void vpmem_dax_free(struct vpmem_memory *memory)
 	kill_dax(memory->dax);
 	put_dax(memory->dax);
 	memory->dax = NULL;
+}
+
+/**
+ * vpmem_dax_wait() - wait until no file system uses the memory
+ * @vdev:	the device
+ * @memory:	of a disk that is removed
+ *
+ * A mounted file system holds a reference, and so does a device mapper target. As long as there is
+ * one there are pages in the page tables of programs and in the records of DAX, which
+ * memunmap_pages() does not wait for.
+ */
+void vpmem_dax_wait(struct virtio_device *vdev, struct vpmem_memory *memory)
+{
+	struct inode *inode;
+
+	if (!memory->dax)
+		return;
+	inode = dax_inode(memory->dax);
+	if (atomic_read(&inode->i_count) > 1)
+		dev_warn(&vdev->dev, "still used by a file system: unmount it\n");
+	while (atomic_read(&inode->i_count) > 1)
+		schedule_timeout_idle(HZ / 10);
 }
 
 /**

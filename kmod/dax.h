@@ -12,6 +12,7 @@ struct virtio_device;
 
 int vpmem_dax_alloc(struct virtio_device *vdev, struct vpmem_memory *memory);
 void vpmem_dax_free(struct vpmem_memory *memory);
+void vpmem_dax_wait(struct virtio_device *vdev, struct vpmem_memory *memory);
 int vpmem_dax_add(struct vpmem_memory *memory, struct gendisk *gendisk);
 void vpmem_dax_remove(struct vpmem_memory *memory, struct gendisk *gendisk);
 
@@ -23,6 +24,10 @@ static inline int vpmem_dax_alloc(struct virtio_device *vdev, struct vpmem_memor
 }
 
 static inline void vpmem_dax_free(struct vpmem_memory *memory)
+{
+}
+
+static inline void vpmem_dax_wait(struct virtio_device *vdev, struct vpmem_memory *memory)
 {
 }
 

@@ -12,7 +12,8 @@
  * Who owns what: a struct vpmem lives from probe to remove and owns all parts. When it is freed
  * the device has been reset, and so has forgotten the request; the disk is deleted, and so no bio
  * can come; DAX is killed, and so nobody asks for an address. Somebody may still have the disk
- * open: the block layer keeps the gendisk for that, which does not lead here any more.
+ * open: the block layer keeps the gendisk for that, which does not lead here any more. A file
+ *system that is still mounted with DAX has pages of the memory, so remove waits for its end.
  */
 #include <linux/debugfs.h>
 #include <linux/module.h>
@@ -101,6 +102,7 @@ static void stop_memory(struct vpmem *vpmem)
 {
 	vpmem_flush_fail(&vpmem->flush, BLK_STS_OFFLINE);
 	vpmem_flush_disconnect(&vpmem->flush);
+	vpmem_dax_wait(vpmem->flush.vdev, &vpmem->memory);
 	vpmem_memory_unmap(&vpmem->memory);
 	vpmem_dax_free(&vpmem->memory); /* a page may fail until it is unmapped */
 	vpmem_memory_release(&vpmem->memory);

@@ -146,7 +146,7 @@ int vpmem_memory_map(struct virtio_device *vdev, struct vpmem_memory *memory)
 
 /**
  * vpmem_memory_unmap() - undo vpmem_memory_map()
- * @memory:	mapped; if it has pages this waits until nobody uses them
+ * @memory:	mapped; nobody uses it any more
  */
 void vpmem_memory_unmap(struct vpmem_memory *memory)
 {

@@ -51,7 +51,7 @@ const char *vpmem_pages_map(struct vpmem_memory *memory)
 
 /**
  * vpmem_pages_unmap() - undo vpmem_pages_map()
- * @memory:	mapped. Waits until nobody has one of its pages
+ * @memory:	mapped; nobody has one of its pages, see vpmem_dax_wait()
  */
 void vpmem_pages_unmap(struct vpmem_memory *memory)
 {
