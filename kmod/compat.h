@@ -123,6 +123,13 @@ static inline vpmem_pfn vpmem_phys_to_pfn(phys_addr_t addr)
 
 #endif
 
+/* What direct_access() says of a lost page. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+#define VPMEM_POISONED (-EIO)
+#else
+#define VPMEM_POISONED (-EHWPOISON)
+#endif
+
 struct dax_device;
 struct inode;
 

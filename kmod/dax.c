@@ -14,6 +14,8 @@
 #include <linux/uio.h>
 #include <linux/virtio.h>
 
+#include "poison.h"
+
 static void *address_of(const struct vpmem_memory *memory, pgoff_t page)
 {
 	return memory->map.vaddr + PFN_PHYS(page);
@@ -23,29 +25,49 @@ static long direct_access(struct dax_device *dax, pgoff_t page, long nr_pages,
 			  enum dax_access_mode mode, void **addr, vpmem_pfn *pfn)
 {
 	const struct vpmem_memory *memory = dax_get_private(dax);
-	u64 pages = PHYS_PFN(memory->range.size);
+	u64 pages;
 
+	if (!memory) /* the device has just been removed */
+		return -ENXIO;
+	pages = PHYS_PFN(memory->range.size);
 	if (page >= pages)
 		return -ERANGE;
+	pages -= page;
+	if (mode != DAX_RECOVERY_WRITE && vpmem_poison_any(memory)) {
+		pages = vpmem_poison_before(memory, page, min_t(u64, pages, nr_pages));
+		if (!pages)
+			return VPMEM_POISONED;
+	}
 	if (addr)
 		*addr = address_of(memory, page);
 	if (pfn)
 		*pfn = vpmem_phys_to_pfn(memory->range.start + PFN_PHYS(page));
-	return pages - page;
+	return pages;
 }
 
 static int zero_page_range(struct dax_device *dax, pgoff_t page, size_t nr_pages)
 {
-	const struct vpmem_memory *memory = dax_get_private(dax);
+	struct vpmem_memory *memory = dax_get_private(dax);
 
+	if (!memory)
+		return -ENXIO;
+	vpmem_poison_clear(memory, PFN_PHYS(page), (u64)nr_pages << PAGE_SHIFT);
 	memset(address_of(memory, page), 0, nr_pages << PAGE_SHIFT);
 	return 0;
 }
 
-/* What was lost is replaced by writing it anew; the host does the rest. */
+/* A lost page is as good as new once it is written as a whole: the host takes another. */
 static size_t recovery_write(struct dax_device *dax, pgoff_t page, void *addr, size_t bytes,
 			     struct iov_iter *iter)
 {
+	struct vpmem_memory *memory = dax_get_private(dax);
+	u64 offset = PFN_PHYS(page) + offset_in_page(addr);
+
+	if (!memory)
+		return 0;
+	vpmem_poison_clear(memory, offset, bytes);
+	if (vpmem_poison_within(memory, offset, bytes))
+		return 0;
 	return copy_from_iter(addr, bytes, iter);
 }
 
@@ -59,24 +81,21 @@ static const struct dax_operations operations = {
  * vpmem_dax_alloc() - make what file systems use, if there can be such a thing
  * @vdev:	the device
  * @memory:	its memory, mapped; gets dax, or NULL if there is no DAX
- *
- * Return: 0 or a negative errno.
  */
-int vpmem_dax_alloc(struct virtio_device *vdev, struct vpmem_memory *memory)
+void vpmem_dax_alloc(struct virtio_device *vdev, struct vpmem_memory *memory)
 {
 	struct dax_device *dax;
 
 	if (!memory->pages)
-		return 0;
+		return;
 	dax = alloc_dax(memory, &operations);
-	if (dax == ERR_PTR(-EOPNOTSUPP)) {
-		dev_info(&vdev->dev, "a block device without DAX: this processor's caches alias\n");
-		return 0;
+	if (IS_ERR(dax)) {
+		dev_info(&vdev->dev, "a block device without DAX: the kernel refuses it (%pe)\n",
+			 dax);
+		return;
 	}
-	if (IS_ERR(dax))
-		return PTR_ERR(dax);
+	set_dax_nomc(dax); /* a page that the host has lost is an error and no panic */
 	memory->dax = dax;
-	return 0;
 }
 
 /**
@@ -127,14 +146,23 @@ int vpmem_dax_add(struct vpmem_memory *memory, struct gendisk *gendisk)
 }
 
 /**
+ * vpmem_dax_kill() - file systems get no more addresses
+ * @memory:	of the disk
+ */
+void vpmem_dax_kill(struct vpmem_memory *memory)
+{
+	if (memory->dax)
+		kill_dax(memory->dax);
+}
+
+/**
  * vpmem_dax_remove() - undo vpmem_dax_add(), and wait for those who use it just now
  * @memory:	of the disk
  * @gendisk:	removed
  */
 void vpmem_dax_remove(struct vpmem_memory *memory, struct gendisk *gendisk)
 {
-	if (!memory->dax)
-		return;
-	dax_remove_host(gendisk);
-	kill_dax(memory->dax);
+	if (memory->dax)
+		dax_remove_host(gendisk);
+	vpmem_dax_kill(memory);
 }

@@ -10,17 +10,17 @@ struct virtio_device;
 
 #if VPMEM_HAVE_DAX
 
-int vpmem_dax_alloc(struct virtio_device *vdev, struct vpmem_memory *memory);
+void vpmem_dax_alloc(struct virtio_device *vdev, struct vpmem_memory *memory);
 void vpmem_dax_free(struct vpmem_memory *memory);
 void vpmem_dax_wait(struct virtio_device *vdev, struct vpmem_memory *memory);
 int vpmem_dax_add(struct vpmem_memory *memory, struct gendisk *gendisk);
+void vpmem_dax_kill(struct vpmem_memory *memory);
 void vpmem_dax_remove(struct vpmem_memory *memory, struct gendisk *gendisk);
 
 #else
 
-static inline int vpmem_dax_alloc(struct virtio_device *vdev, struct vpmem_memory *memory)
+static inline void vpmem_dax_alloc(struct virtio_device *vdev, struct vpmem_memory *memory)
 {
-	return 0;
 }
 
 static inline void vpmem_dax_free(struct vpmem_memory *memory)
@@ -34,6 +34,10 @@ static inline void vpmem_dax_wait(struct virtio_device *vdev, struct vpmem_memor
 static inline int vpmem_dax_add(struct vpmem_memory *memory, struct gendisk *gendisk)
 {
 	return 0;
+}
+
+static inline void vpmem_dax_kill(struct vpmem_memory *memory)
+{
 }
 
 static inline void vpmem_dax_remove(struct vpmem_memory *memory, struct gendisk *gendisk)

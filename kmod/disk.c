@@ -18,52 +18,90 @@
 #include <linux/idr.h>
 #include <linux/module.h>
 #include <linux/sizes.h>
+#include <linux/uaccess.h>
 
 #include "compat.h"
+#include "poison.h"
 
 static DEFINE_IDA(indexes);
 
-static void copy_segment(struct iosys_map *map, size_t offset, struct bio_vec *segment, bool write)
+/* Memory of the host may have been lost, which must not be a panic of the guest. */
+static bool read_segment(const struct iosys_map *map, size_t offset, void *buffer, size_t size)
+{
+	if (!map->is_iomem)
+		return !copy_mc_to_kernel(buffer, map->vaddr + offset, size);
+	iosys_map_memcpy_from(buffer, map, offset, size);
+	return true;
+}
+
+static bool copy_segment(struct iosys_map *map, size_t offset, struct bio_vec *segment, bool write)
 {
 	void *buffer = bvec_kmap_local(segment);
+	bool ok = true;
 
 	if (write) {
 		iosys_map_memcpy_to(map, offset, buffer, segment->bv_len);
 	} else {
-		iosys_map_memcpy_from(buffer, map, offset, segment->bv_len);
+		ok = read_segment(map, offset, buffer, segment->bv_len);
 		flush_dcache_page(segment->bv_page);
 	}
 	kunmap_local(buffer);
+	return ok;
 }
 
-static void copy_data(struct vpmem_disk *disk, struct bio *bio, bool write)
+static bool copy_data(struct vpmem_disk *disk, struct bio *bio, bool write)
 {
 	size_t offset = bio->bi_iter.bi_sector << SECTOR_SHIFT;
 	struct bvec_iter iter;
 	struct bio_vec segment;
 
 	bio_for_each_segment(segment, bio, iter) {
-		copy_segment(&disk->memory->map, offset, &segment, write);
+		if (!copy_segment(&disk->memory->map, offset, &segment, write))
+			return false;
 		offset += segment.bv_len;
 	}
+	return true;
+}
+
+static void zero(struct vpmem_disk *disk, const struct bio *bio)
+{
+	iosys_map_memset(&disk->memory->map, bio->bi_iter.bi_sector << SECTOR_SHIFT, 0,
+			 bio->bi_iter.bi_size);
+}
+
+/* Why nothing can be copied for the bio; BLK_STS_OK if it can. */
+static blk_status_t refuse(struct vpmem_disk *disk, const struct bio *bio)
+{
+	struct vpmem_memory *memory = disk->memory;
+	u64 offset = bio->bi_iter.bi_sector << SECTOR_SHIFT;
+	bool write = op_is_write(bio_op(bio));
+
+	if (READ_ONCE(disk->lost))
+		return BLK_STS_OFFLINE;
+	if (write && vpmem_flush_error(disk->flush))
+		return vpmem_flush_error(disk->flush);
+	if (!vpmem_poison_any(memory))
+		return BLK_STS_OK;
+	if (write)
+		vpmem_poison_clear(memory, offset, bio->bi_iter.bi_size);
+	return vpmem_poison_within(memory, offset, bio->bi_iter.bi_size) ? BLK_STS_IOERR
+									 : BLK_STS_OK;
 }
 
 static blk_status_t copy(struct vpmem_disk *disk, struct bio *bio)
 {
-	blk_status_t error = vpmem_flush_error(disk->flush);
+	blk_status_t error = refuse(disk, bio);
 
-	if (error && op_is_write(bio_op(bio)))
+	if (error)
 		return error;
 	switch (bio_op(bio)) {
 	case REQ_OP_READ:
-		copy_data(disk, bio, false);
-		return BLK_STS_OK;
+		return copy_data(disk, bio, false) ? BLK_STS_OK : BLK_STS_IOERR;
 	case REQ_OP_WRITE:
 		copy_data(disk, bio, true);
 		return BLK_STS_OK;
 	case REQ_OP_WRITE_ZEROES:
-		iosys_map_memset(&disk->memory->map, bio->bi_iter.bi_sector << SECTOR_SHIFT, 0,
-				 bio->bi_iter.bi_size);
+		zero(disk, bio);
 		return BLK_STS_OK;
 	default:
 		return BLK_STS_NOTSUPP;
@@ -240,7 +278,7 @@ int vpmem_disk_add(struct vpmem_disk *disk, struct device *parent,
  */
 void vpmem_disk_remove(struct vpmem_disk *disk)
 {
-	vpmem_flush_hurry(disk->flush);
+	vpmem_flush_hurry(disk->flush, true);
 	del_gendisk(disk->gendisk);
 	/* No more bios come. One may be waiting, then be copied, then wait once more. */
 	vpmem_flush_drain(disk->flush);
@@ -281,4 +319,16 @@ void vpmem_disk_resume(struct vpmem_disk *disk)
 	disk->suspended = false;
 	queue_work(disk->workqueue, &disk->work);
 	spin_unlock_irq(&disk->lock);
+}
+
+/**
+ * vpmem_disk_lose() - the memory is not there any more
+ * @disk:	added; its flush engine has failed
+ *
+ * All that waits fails, and so does all that comes.
+ */
+void vpmem_disk_lose(struct vpmem_disk *disk)
+{
+	WRITE_ONCE(disk->lost, true);
+	vpmem_disk_resume(disk);
 }

@@ -25,6 +25,7 @@
 
 #include <linux/jiffies.h>
 #include <linux/moduleparam.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/virtio_config.h>
 
@@ -105,15 +106,27 @@ static int publish(struct vpmem_flush *flush)
 		return err;
 	flush->sent_at = ktime_get();
 	flush->warned = false;
-	queue_delayed_work(flush->workqueue, &flush->watch, WATCH_INTERVAL);
+	queue_delayed_work(system_freezable_wq, &flush->watch, WATCH_INTERVAL);
 	return virtqueue_kick(flush->vq) ? 0 : -EIO;
 }
 
-/* Locked. */
+/*
+ * Locked. Memory may be short where requests are copied for the device (bounce buffers): that
+ * passes, and the watch tries again.
+ */
 static void send(struct vpmem_flush *flush, struct bio_list *ended)
 {
-	if (vpmem_group_send(&flush->group) && publish(flush))
+	int err;
+
+	if (!vpmem_group_send(&flush->group))
+		return;
+	err = publish(flush);
+	if (err == -ENOMEM) {
+		vpmem_group_unsend(&flush->group);
+		mod_delayed_work(system_freezable_wq, &flush->watch, 1);
+	} else if (err) {
 		fail_all(flush, BLK_STS_IOERR, "a flush could not be sent to the host", ended);
+	}
 }
 
 /**
@@ -160,9 +173,9 @@ static void answered(struct virtqueue *vq)
 
 	spin_lock_irqsave(&flush->lock, flags);
 	/* A second answer to the one request breaks the queue, here and not in the next round. */
-	while (virtqueue_get_buf(vq, &written))
+	while (flush->vq && virtqueue_get_buf(vq, &written))
 		take_answer(flush, written, &ended);
-	if (virtqueue_is_broken(vq))
+	if (flush->vq && virtqueue_is_broken(vq))
 		fail_all(flush, BLK_STS_IOERR, "the queue is broken", &ended);
 	send(flush, &ended);
 	unlock_and_end(flush, flags, &ended);
@@ -193,7 +206,7 @@ static void check_age(struct vpmem_flush *flush, struct bio_list *ended)
 		dev_warn(&flush->vdev->dev, "the host has not answered a flush for %u s\n",
 			 PATIENCE_SECONDS);
 	}
-	queue_delayed_work(flush->workqueue, &flush->watch, WATCH_INTERVAL);
+	queue_delayed_work(system_freezable_wq, &flush->watch, WATCH_INTERVAL);
 }
 
 /* A device that is gone reads as all ones, and needs a reset too. */
@@ -202,9 +215,8 @@ static bool needs_reset(struct virtio_device *vdev)
 	return vdev->config->get_status(vdev) & VIRTIO_CONFIG_S_NEEDS_RESET;
 }
 
-static void watch(struct work_struct *work)
+static void look_after(struct vpmem_flush *flush)
 {
-	struct vpmem_flush *flush = container_of(work, struct vpmem_flush, watch.work);
 	bool dead = needs_reset(flush->vdev); /* sleeps on some transports */
 	struct bio_list ended = BIO_EMPTY_LIST;
 	unsigned long flags;
@@ -216,7 +228,14 @@ static void watch(struct work_struct *work)
 		fail_all(flush, BLK_STS_IOERR, "the queue is broken", &ended);
 	else if (flush->group.outstanding && !flush->group.error)
 		check_age(flush, &ended);
+	send(flush, &ended);
 	unlock_and_end(flush, flags, &ended);
+}
+
+/* Not while the system sleeps: a device that has no power reads as all ones. */
+static void watch(struct work_struct *work)
+{
+	look_after(container_of(work, struct vpmem_flush, watch.work));
 }
 
 /**
@@ -227,7 +246,7 @@ static void watch(struct work_struct *work)
  */
 void vpmem_flush_look(struct vpmem_flush *flush)
 {
-	mod_delayed_work(flush->workqueue, &flush->watch, 0);
+	mod_delayed_work(system_freezable_wq, &flush->watch, 0);
 }
 
 static bool is_idle(struct vpmem_flush *flush)
@@ -240,16 +259,28 @@ static bool is_idle(struct vpmem_flush *flush)
 	return idle;
 }
 
+/* Returns 0, or -EINTR if the process is killed while the device has the request. */
+static int wait_for_first(struct vpmem_flush *flush, bool killable)
+{
+	while (!wait_event_timeout(flush->idle, is_idle(flush), WATCH_INTERVAL)) {
+		look_after(flush); /* the watch may be frozen */
+		if (killable && fatal_signal_pending(current))
+			return -EINTR;
+	}
+	return 0;
+}
+
 /**
  * vpmem_flush_first() - one flush, before anybody touches the memory
  * @flush:	of the device; held
+ * @killable:	whoever waits may be killed
  *
  * The host may still be mapping the memory when the device is ready. It answers when it is done.
  *
  * Context: Sleeps until there is an answer or the request has failed.
  * Return: 0, or a negative errno.
  */
-int vpmem_flush_first(struct vpmem_flush *flush)
+int vpmem_flush_first(struct vpmem_flush *flush, bool killable)
 {
 	struct bio_list ended = BIO_EMPTY_LIST;
 	unsigned long flags;
@@ -264,7 +295,7 @@ int vpmem_flush_first(struct vpmem_flush *flush)
 	}
 	unlock_and_end(flush, flags, &ended);
 
-	err = wait_event_killable(flush->idle, is_idle(flush));
+	err = wait_for_first(flush, killable);
 	return err ? err : blk_status_to_errno(vpmem_flush_error(flush));
 }
 
@@ -302,16 +333,17 @@ void vpmem_flush_release(struct vpmem_flush *flush)
 }
 
 /**
- * vpmem_flush_hurry() - the device is about to go: a silent host is not waited for any longer
- * than it takes to warn of it
+ * vpmem_flush_hurry() - how long to wait for a silent host
  * @flush:	of the device
+ * @hurry:	somebody waits: not longer than it takes to warn of it
  */
-void vpmem_flush_hurry(struct vpmem_flush *flush)
+void vpmem_flush_hurry(struct vpmem_flush *flush, bool hurry)
 {
 	spin_lock_irq(&flush->lock);
-	flush->hurry = true;
+	flush->hurry = hurry;
 	spin_unlock_irq(&flush->lock);
-	vpmem_flush_look(flush);
+	if (hurry)
+		vpmem_flush_look(flush);
 }
 
 /**
@@ -353,6 +385,7 @@ int vpmem_flush_connect(struct vpmem_flush *flush)
 		return PTR_ERR(vq);
 	if (virtqueue_get_vring_size(vq) < 2) {
 		dev_err(&vdev->dev, "the queue has no room for a request and its answer\n");
+		virtio_reset_device(vdev);
 		vdev->config->del_vqs(vdev);
 		return -EINVAL;
 	}
@@ -366,28 +399,32 @@ int vpmem_flush_connect(struct vpmem_flush *flush)
  */
 void vpmem_flush_disconnect(struct vpmem_flush *flush)
 {
+	struct virtqueue *vq;
+	unsigned long flags;
+
 	cancel_delayed_work_sync(&flush->watch);
 	virtio_reset_device(flush->vdev);
-	if (!flush->vq)
-		return;
-	while (virtqueue_detach_unused_buf(flush->vq))
-		;
-	flush->vdev->config->del_vqs(flush->vdev);
+
+	spin_lock_irqsave(&flush->lock, flags); /* an interrupt may be late */
+	vq = flush->vq;
 	flush->vq = NULL;
+	while (vq && virtqueue_detach_unused_buf(vq))
+		;
 	flush->group.outstanding = false;
+	spin_unlock_irqrestore(&flush->lock, flags);
+	if (vq)
+		flush->vdev->config->del_vqs(flush->vdev);
 }
 
 /**
  * vpmem_flush_init() - set up what needs no queue
  * @flush:	to set up; held
  * @vdev:	the device; its priv becomes @flush
- * @workqueue:	borrowed; may reclaim memory
  * @done:	see &struct vpmem_flush
  *
  * Return: 0 or -ENOMEM.
  */
 int vpmem_flush_init(struct vpmem_flush *flush, struct virtio_device *vdev,
-		     struct workqueue_struct *workqueue,
 		     void (*done)(struct vpmem_flush *flush, struct bio *bio))
 {
 	flush->request = kzalloc(sizeof(*flush->request), GFP_KERNEL);
@@ -396,7 +433,6 @@ int vpmem_flush_init(struct vpmem_flush *flush, struct virtio_device *vdev,
 	sg_init_one(&flush->readable, &flush->request->req, sizeof(flush->request->req));
 	sg_init_one(&flush->writable, &flush->request->resp, sizeof(flush->request->resp));
 	flush->vdev = vdev;
-	flush->workqueue = workqueue;
 	flush->done = done;
 	spin_lock_init(&flush->lock);
 	vpmem_group_init(&flush->group);

@@ -17,7 +17,6 @@ struct vpmem_request;
 /**
  * struct vpmem_flush - asks the host for durability
  * @vdev:	the device; its priv is this
- * @workqueue:	for @watch
  * @done:	gets each bio that was added, once, with its bi_status set. Called without the
  *		lock, also in interrupt context and from vpmem_flush_add() itself
  * @lock:	protects all that follows but @watch and @idle. Taken in interrupt context
@@ -37,7 +36,6 @@ struct vpmem_request;
  */
 struct vpmem_flush {
 	struct virtio_device *vdev;
-	struct workqueue_struct *workqueue;
 	void (*done)(struct vpmem_flush *flush, struct bio *bio);
 
 	spinlock_t lock; /* protects what follows */
@@ -57,16 +55,15 @@ struct vpmem_flush {
 };
 
 int vpmem_flush_init(struct vpmem_flush *flush, struct virtio_device *vdev,
-		     struct workqueue_struct *workqueue,
 		     void (*done)(struct vpmem_flush *flush, struct bio *bio));
 void vpmem_flush_free(struct vpmem_flush *flush);
 int vpmem_flush_connect(struct vpmem_flush *flush);
 void vpmem_flush_disconnect(struct vpmem_flush *flush);
-int vpmem_flush_first(struct vpmem_flush *flush);
+int vpmem_flush_first(struct vpmem_flush *flush, bool killable);
 void vpmem_flush_add(struct vpmem_flush *flush, struct bio_list *bios);
 int vpmem_flush_hold(struct vpmem_flush *flush);
 void vpmem_flush_release(struct vpmem_flush *flush);
-void vpmem_flush_hurry(struct vpmem_flush *flush);
+void vpmem_flush_hurry(struct vpmem_flush *flush, bool hurry);
 void vpmem_flush_drain(struct vpmem_flush *flush);
 void vpmem_flush_fail(struct vpmem_flush *flush, blk_status_t error);
 void vpmem_flush_look(struct vpmem_flush *flush);

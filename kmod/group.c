@@ -73,6 +73,18 @@ bool vpmem_group_send(struct vpmem_group *group)
 }
 
 /**
+ * vpmem_group_unsend() - the request that was begun could not be sent, and will be later
+ * @group:	where; nothing else has happened since vpmem_group_send()
+ */
+void vpmem_group_unsend(struct vpmem_group *group)
+{
+	group->next = group->sent;
+	bio_list_init(&group->sent);
+	group->outstanding = false;
+	group->requests--;
+}
+
+/**
  * vpmem_group_fail() - from now on everything fails
  * @group:	where
  * @error:	the reason; only the first one counts

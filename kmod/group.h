@@ -44,6 +44,7 @@ void vpmem_group_init(struct vpmem_group *group);
 void vpmem_group_add(struct vpmem_group *group, struct bio_list *bios, struct bio_list *ended);
 bool vpmem_group_send(struct vpmem_group *group);
 void vpmem_group_begin(struct vpmem_group *group);
+void vpmem_group_unsend(struct vpmem_group *group);
 void vpmem_group_answer(struct vpmem_group *group, struct bio_list *ended);
 void vpmem_group_fail(struct vpmem_group *group, blk_status_t error, struct bio_list *ended);
 bool vpmem_group_idle(const struct vpmem_group *group);

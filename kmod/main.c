@@ -43,7 +43,7 @@ struct vpmem {
 	struct dentry *debugfs;
 };
 
-/* Copies data and looks after requests, also when memory is short. */
+/* Copies data, also when memory is short. */
 static struct workqueue_struct *workqueue;
 
 static struct vpmem *vpmem_of(struct virtio_device *vdev)
@@ -78,19 +78,15 @@ static int start_memory(struct virtio_device *vdev, struct vpmem *vpmem)
 	if (err)
 		goto err_release;
 	virtio_device_ready(vdev);
-	err = vpmem_flush_first(&vpmem->flush);
+	err = vpmem_flush_first(&vpmem->flush, true);
 	if (err)
 		goto err_disconnect;
 	err = vpmem_memory_map(vdev, &vpmem->memory);
 	if (err)
 		goto err_disconnect;
-	err = vpmem_dax_alloc(vdev, &vpmem->memory);
-	if (err)
-		goto err_unmap;
+	vpmem_dax_alloc(vdev, &vpmem->memory);
 	return 0;
 
-err_unmap:
-	vpmem_memory_unmap(&vpmem->memory);
 err_disconnect:
 	vpmem_flush_disconnect(&vpmem->flush);
 err_release:
@@ -150,7 +146,7 @@ static int vpmem_probe(struct virtio_device *vdev)
 	vpmem = kzalloc(sizeof(*vpmem), GFP_KERNEL);
 	if (!vpmem)
 		return -ENOMEM;
-	err = vpmem_flush_init(&vpmem->flush, vdev, workqueue, flushed);
+	err = vpmem_flush_init(&vpmem->flush, vdev, flushed);
 	if (err)
 		goto err_free;
 	err = start_memory(vdev, vpmem);
@@ -170,10 +166,20 @@ err_free:
 	return err;
 }
 
+/* The memory is not there any more: nothing can be read or written, and nobody waits for ever. */
+static void lose(struct vpmem *vpmem)
+{
+	vpmem_flush_fail(&vpmem->flush, BLK_STS_OFFLINE);
+	vpmem_dax_kill(&vpmem->memory);
+	vpmem_disk_lose(&vpmem->disk);
+}
+
 static void vpmem_remove(struct virtio_device *vdev)
 {
 	struct vpmem *vpmem = vpmem_of(vdev);
 
+	if (vpmem->disk.suspended) /* it has not come back */
+		lose(vpmem);
 	vpmem_disk_remove(&vpmem->disk);
 	debugfs_remove(vpmem->debugfs);
 	vpmem_dax_remove(&vpmem->memory, vpmem->disk.gendisk);
@@ -223,20 +229,22 @@ static int __maybe_unused vpmem_restore(struct virtio_device *vdev)
 
 	err = vpmem_flush_connect(&vpmem->flush);
 	if (err)
-		goto err_fail;
+		goto err_lost;
 	virtio_device_ready(vdev);
 	err = check_range(vdev, &vpmem->memory);
-	if (!err)
-		err = vpmem_flush_first(&vpmem->flush);
 	if (err)
-		goto err_fail;
+		goto err_lost;
+	vpmem_flush_hurry(&vpmem->flush, true);
+	err = vpmem_flush_first(&vpmem->flush, false);
+	vpmem_flush_hurry(&vpmem->flush, false);
+	if (err)
+		goto err_lost;
 	vpmem_disk_resume(&vpmem->disk);
 	vpmem_flush_release(&vpmem->flush);
 	return 0;
 
-err_fail:
-	vpmem_flush_fail(&vpmem->flush, BLK_STS_IOERR);
-	vpmem_disk_resume(&vpmem->disk);
+err_lost:
+	lose(vpmem);
 	return err;
 }
 

@@ -33,7 +33,8 @@ static void find_config(struct virtio_device *vdev, struct vpmem_memory *memory)
 {
 	struct vpmem_config config;
 
-	virtio_cread_bytes(vdev, 0, &config, sizeof(config));
+	/* A field of 64 bits is read as two of 32, never as bytes (4.1.3.1). */
+	__virtio_cread_many(vdev, 0, &config, sizeof(config) / sizeof(u64), sizeof(u64));
 	memory->range = vpmem_range_from_config(&config);
 	memory->ram_like = true;
 }
@@ -59,6 +60,8 @@ int vpmem_memory_find(struct virtio_device *vdev, struct vpmem_memory *memory)
 		return err;
 
 	problem = vpmem_range_problem(range, PAGE_SIZE, (resource_size_t)-1);
+	if (!problem && range->size > SIZE_MAX)
+		problem = "is larger than what this kernel can map";
 	if (!problem && region_intersects(range->start, range->size, IORESOURCE_SYSTEM_RAM,
 					  IORES_DESC_NONE) != REGION_DISJOINT)
 		problem = "is memory of the system";

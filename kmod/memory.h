@@ -19,6 +19,7 @@ struct dax_device;
  * @map:	how the kernel reaches it
  * @pages:	it has struct pages, so there can be DAX
  * @pgmap:	these pages
+ * @poisoned:	the host may have lost some of them
  * @dax:	what file systems use; NULL if there is no DAX
  */
 struct vpmem_memory {
@@ -28,6 +29,7 @@ struct vpmem_memory {
 	struct iosys_map map;
 	bool pages;
 	struct dev_pagemap pgmap;
+	bool poisoned;
 	struct dax_device *dax;
 };
 

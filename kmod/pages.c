@@ -10,8 +10,9 @@
 static int memory_failure_at(struct dev_pagemap *pgmap, unsigned long pfn, unsigned long pages,
 			     int flags)
 {
-	const struct vpmem_memory *memory = container_of(pgmap, struct vpmem_memory, pgmap);
+	struct vpmem_memory *memory = container_of(pgmap, struct vpmem_memory, pgmap);
 
+	WRITE_ONCE(memory->poisoned, true);
 	if (!memory->dax)
 		return -EOPNOTSUPP;
 	return dax_holder_notify_failure(memory->dax, PFN_PHYS(pfn) - memory->range.start,
