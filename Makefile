@@ -6,6 +6,7 @@
 #   make check      all tests; the first time it fetches QEMU and kernels
 #   make check-unit the inner loop, under 20 seconds
 #   make check-long the large counts; can be stopped and started again
+#   make check-kasan  vpmem.ko in a kernel that is made for finding faults, and built here first
 #   make fuzz       all libFuzzer targets, FUZZ_SECONDS (600) each
 #   make bench      figures for docs/performance.md
 #   make install    to PREFIX (/usr/local), under DESTDIR
@@ -39,6 +40,12 @@ check-long: setup
 	@lab/host-packages check
 	@tests/run long
 
+# Modules are built with what is installed here, as this kernel is.
+check-kasan: setup
+	@lab/host-packages kasan
+	@lab/kasan
+	@tests/run kasan
+
 FUZZ_SECONDS ?= 600
 
 fuzz:
@@ -57,4 +64,4 @@ format:
 clean:
 	rm -rf $(BUILD) $(BUILD)-*
 
-.PHONY: all setup demo check check-unit check-long fuzz bench install format clean
+.PHONY: all setup demo check check-unit check-long check-kasan fuzz bench install format clean
