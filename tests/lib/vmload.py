@@ -63,8 +63,10 @@ def tool(name, *args):
         text=True, errors="replace", check=False)
 
 
-# Blocks have the size of a page: DAX needs that.
-MKFS = {"ext4": ("mkfs.ext4", "-q", "-F", "-b", "4096"), "xfs": ("mkfs.xfs", "-q")}
+# Blocks have the size of a page: DAX needs that. An XFS below 300 MiB is for tests only, and a
+# crash image is made the faster the smaller it is.
+MKFS = {"ext4": ("mkfs.ext4", "-q", "-F", "-b", "4096"),
+        "xfs": ("mkfs.xfs", "--unsupported", "-q", "-d", "agcount=2", "-l", "size=16m")}
 
 
 def make_image(program, path, size, fs="ext4"):
