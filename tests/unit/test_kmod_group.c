@@ -5,6 +5,7 @@
  *	a     a bio comes		A     three come together	e     nobody comes
  *	s     a request is sent		x     none can be sent
  *	r     the device answers	b     a request that nobody waits for begins
+ *	t     what was sent is taken back, as there was no memory for it
  *	F     it fails with IOERR	T     it fails with TIMEOUT
  *	h     hold			u     release
  *	i     there is nothing to wait for; n: there is
@@ -29,6 +30,9 @@ static const struct group_case {
 	{ "who comes late waits for the next", "uasAAr1sr7i", 7, 2, 5, 0, { 0 } },
 	{ "nobody comes to those who wait", "uaesr1", 1, 1, 0, 0, { 0 } },
 	{ "three rounds", "uasar1sar2sr3xi", 3, 3, 0, 0, { 0 } },
+	{ "taken back and sent later", "uastn0sr1i", 1, 1, 0, 0, { 0 } },
+	{ "who comes in between joins", "uAstasr4i", 4, 1, 3, 0, { 0 } },
+	{ "taken back, then a failure", "uAstF3r3i", 3, 0, 2, 3, { 10, 10, 10 } },
 	{ "held from the begin", "axaxi0usr2", 2, 1, 1, 0, { 0 } },
 	{ "held with a request outstanding", "uashnr1ixax1usr2", 2, 2, 0, 0, { 0 } },
 	{ "the first flush has nobody", "bnxri0", 0, 1, 0, 0, { 0 } },
@@ -117,6 +121,9 @@ static void step(struct run *run, char what)
 		break;
 	case 'r':
 		answer(run);
+		break;
+	case 't':
+		vpmem_group_unsend(&run->group);
 		break;
 	case 'b':
 		vpmem_group_begin(&run->group);

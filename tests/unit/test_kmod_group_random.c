@@ -117,6 +117,18 @@ static void begin(void)
 	model.sent_at = model.now;
 }
 
+/* There was no memory to send it: it was never there. */
+static void take_back(void)
+{
+	vpmem_group_unsend(&group);
+	for (size_t i = 0; i < BIOS; i++)
+		if (waiters[i].request == model.request)
+			waiters[i].request = 0;
+	model.outstanding = false;
+	model.requests--;
+	model.request--;
+}
+
 static void do_send(void)
 {
 	bool due = !model.outstanding && !model.held && !model.error && wait_for(0);
@@ -129,6 +141,8 @@ static void do_send(void)
 	for (size_t i = 0; i < BIOS; i++)
 		if (!waiters[i].request)
 			waiters[i].request = model.request;
+	if (!random_below(10))
+		take_back();
 }
 
 /* As at probe and after a suspension: nobody waits for this one. */
