@@ -10,6 +10,7 @@
 #   make fuzz       all libFuzzer targets, FUZZ_SECONDS (600) each
 #   make bench      figures for docs/performance.md
 #   make install    to PREFIX (/usr/local), under DESTDIR
+#   make kmod       vpmem.ko for the lab's kernels, in build/kmod; kmod/Makefile is for others
 
 PREFIX ?= /usr/local
 BUILD = build
@@ -46,6 +47,9 @@ check-kasan: setup
 	@lab/kasan
 	@tests/run kasan
 
+kmod: setup
+	@lab/kmod kmod $(BUILD)/kmod/kmod
+
 FUZZ_SECONDS ?= 600
 
 fuzz:
@@ -64,4 +68,4 @@ format:
 clean:
 	rm -rf $(BUILD) $(BUILD)-*
 
-.PHONY: all setup demo check check-unit check-long check-kasan fuzz bench install format clean
+.PHONY: all setup demo check check-unit check-long check-kasan fuzz bench install kmod format clean
