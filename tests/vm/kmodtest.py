@@ -50,7 +50,8 @@ say() {
 }
 
 tell() {
-    [ "$(say "$@")" = ok ] || fail "$*: $error"
+    said=$(say "$@")
+    [ "$said" = ok ] || fail "$*: $said"
 }
 
 # field FILE NAME: of "name=value" words
