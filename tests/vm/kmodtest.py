@@ -14,7 +14,7 @@ import vmtest
 from vmtest import check, check_eq
 
 KASAN = "kasan"
-KASAN_SOURCE = f"{vmtest.lab.LAB}/kasan-build/source"
+KASAN_SOURCE = f"{vmtest.lab.LAB}/kernels/kasan/build"
 OUTPUT = os.path.abspath(os.environ.get("VDAX_KMOD", f"{vmtest.TOP}/build/kmod"))
 
 # Memory that the kernel leaves alone: the default range of the device.
