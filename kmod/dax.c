@@ -16,6 +16,14 @@
 
 #include "poison.h"
 
+/* NULL if the device has just been removed, or the memory is not there any more. */
+static struct vpmem_memory *memory_of(struct dax_device *dax)
+{
+	struct vpmem_memory *memory = dax_get_private(dax);
+
+	return memory && !READ_ONCE(memory->lost) ? memory : NULL;
+}
+
 static void *address_of(const struct vpmem_memory *memory, pgoff_t page)
 {
 	return memory->map.vaddr + PFN_PHYS(page);
@@ -24,10 +32,10 @@ static void *address_of(const struct vpmem_memory *memory, pgoff_t page)
 static long direct_access(struct dax_device *dax, pgoff_t page, long nr_pages,
 			  enum dax_access_mode mode, void **addr, vpmem_pfn *pfn)
 {
-	const struct vpmem_memory *memory = dax_get_private(dax);
+	const struct vpmem_memory *memory = memory_of(dax);
 	u64 pages;
 
-	if (!memory) /* the device has just been removed */
+	if (!memory)
 		return -ENXIO;
 	pages = PHYS_PFN(memory->range.size);
 	if (page >= pages)
@@ -47,7 +55,7 @@ static long direct_access(struct dax_device *dax, pgoff_t page, long nr_pages,
 
 static int zero_page_range(struct dax_device *dax, pgoff_t page, size_t nr_pages)
 {
-	struct vpmem_memory *memory = dax_get_private(dax);
+	struct vpmem_memory *memory = memory_of(dax);
 
 	if (!memory)
 		return -ENXIO;
@@ -60,7 +68,7 @@ static int zero_page_range(struct dax_device *dax, pgoff_t page, size_t nr_pages
 static size_t recovery_write(struct dax_device *dax, pgoff_t page, void *addr, size_t bytes,
 			     struct iov_iter *iter)
 {
-	struct vpmem_memory *memory = dax_get_private(dax);
+	struct vpmem_memory *memory = memory_of(dax);
 	u64 offset = PFN_PHYS(page) + offset_in_page(addr);
 
 	if (!memory)
@@ -119,18 +127,25 @@ void vpmem_dax_free(struct vpmem_memory *memory)
  * A mounted file system holds a reference, and so does a device mapper target. As long as there is
  * one there are pages in the page tables of programs and in the records of DAX, which
  * memunmap_pages() does not wait for.
+ *
+ * Return: false if there is still one when the system goes down, which must not wait. Then nothing
+ * may be undone.
  */
-void vpmem_dax_wait(struct virtio_device *vdev, struct vpmem_memory *memory)
+bool vpmem_dax_wait(struct virtio_device *vdev, struct vpmem_memory *memory)
 {
 	struct inode *inode;
 
 	if (!memory->dax)
-		return;
+		return true;
 	inode = dax_inode(memory->dax);
 	if (atomic_read(&inode->i_count) > 1)
 		dev_warn(&vdev->dev, "still used by a file system: unmount it\n");
-	while (atomic_read(&inode->i_count) > 1)
+	while (atomic_read(&inode->i_count) > 1) {
+		if (system_state > SYSTEM_RUNNING)
+			return false;
 		schedule_timeout_idle(HZ / 10);
+	}
+	return true;
 }
 
 /**
@@ -146,23 +161,14 @@ int vpmem_dax_add(struct vpmem_memory *memory, struct gendisk *gendisk)
 }
 
 /**
- * vpmem_dax_kill() - file systems get no more addresses
- * @memory:	of the disk
- */
-void vpmem_dax_kill(struct vpmem_memory *memory)
-{
-	if (memory->dax)
-		kill_dax(memory->dax);
-}
-
-/**
  * vpmem_dax_remove() - undo vpmem_dax_add(), and wait for those who use it just now
  * @memory:	of the disk
  * @gendisk:	removed
  */
 void vpmem_dax_remove(struct vpmem_memory *memory, struct gendisk *gendisk)
 {
-	if (memory->dax)
-		dax_remove_host(gendisk);
-	vpmem_dax_kill(memory);
+	if (!memory->dax)
+		return;
+	dax_remove_host(gendisk);
+	kill_dax(memory->dax);
 }

@@ -76,7 +76,7 @@ static blk_status_t refuse(struct vpmem_disk *disk, const struct bio *bio)
 	u64 offset = bio->bi_iter.bi_sector << SECTOR_SHIFT;
 	bool write = op_is_write(bio_op(bio));
 
-	if (READ_ONCE(disk->lost))
+	if (READ_ONCE(memory->lost))
 		return BLK_STS_OFFLINE;
 	if (write && vpmem_flush_error(disk->flush))
 		return vpmem_flush_error(disk->flush);
@@ -278,7 +278,6 @@ int vpmem_disk_add(struct vpmem_disk *disk, struct device *parent,
  */
 void vpmem_disk_remove(struct vpmem_disk *disk)
 {
-	vpmem_flush_hurry(disk->flush, true);
 	del_gendisk(disk->gendisk);
 	/* No more bios come. One may be waiting, then be copied, then wait once more. */
 	vpmem_flush_drain(disk->flush);
@@ -319,16 +318,4 @@ void vpmem_disk_resume(struct vpmem_disk *disk)
 	disk->suspended = false;
 	queue_work(disk->workqueue, &disk->work);
 	spin_unlock_irq(&disk->lock);
-}
-
-/**
- * vpmem_disk_lose() - the memory is not there any more
- * @disk:	added; its flush engine has failed
- *
- * All that waits fails, and so does all that comes.
- */
-void vpmem_disk_lose(struct vpmem_disk *disk)
-{
-	WRITE_ONCE(disk->lost, true);
-	vpmem_disk_resume(disk);
 }

@@ -20,7 +20,6 @@
  * @lock:	protects @ready and @suspended. Taken in interrupt context
  * @ready:	bios whose data may be copied now, or after the suspension
  * @suspended:	the memory must not be touched; bios wait
- * @lost:	the memory is not there any more; bios fail
  * @work:	copies what is ready
  */
 struct vpmem_disk {
@@ -33,7 +32,6 @@ struct vpmem_disk {
 	spinlock_t lock; /* protects ready and suspended */
 	struct bio_list ready;
 	bool suspended;
-	bool lost;
 	struct work_struct work;
 };
 
@@ -45,6 +43,5 @@ void vpmem_disk_remove(struct vpmem_disk *disk);
 void vpmem_disk_free(struct vpmem_disk *disk);
 int vpmem_disk_suspend(struct vpmem_disk *disk);
 void vpmem_disk_resume(struct vpmem_disk *disk);
-void vpmem_disk_lose(struct vpmem_disk *disk);
 
 #endif /* VPMEM_DISK_H */

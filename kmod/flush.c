@@ -105,15 +105,51 @@ static int publish(struct vpmem_flush *flush)
 	if (err)
 		return err;
 	flush->sent_at = ktime_get();
+	flush->starved = false;
 	flush->warned = false;
-	queue_delayed_work(system_freezable_wq, &flush->watch, WATCH_INTERVAL);
+	queue_delayed_work(flush->workqueue, &flush->watch, WATCH_INTERVAL);
 	return virtqueue_kick(flush->vq) ? 0 : -EIO;
 }
 
+/* After how many seconds a request fails; 0 for never. */
+static unsigned int limit(const struct vpmem_flush *flush)
+{
+	unsigned int seconds = READ_ONCE(timeout);
+
+	if (flush->hurry && (!seconds || seconds > PATIENCE_SECONDS))
+		return PATIENCE_SECONDS;
+	return seconds;
+}
+
+static s64 age_ms(const struct vpmem_flush *flush)
+{
+	return ktime_ms_delta(ktime_get(), flush->sent_at);
+}
+
+static bool is_late(const struct vpmem_flush *flush)
+{
+	unsigned int seconds = limit(flush);
+
+	return seconds && age_ms(flush) >= (s64)seconds * MSEC_PER_SEC;
+}
+
 /*
- * Locked. Memory may be short where requests are copied for the device (bounce buffers): that
- * passes, and the watch tries again.
+ * Locked. Memory may be short where requests are copied for the device (bounce buffers). That
+ * passes: the watch tries again, for as long as it would wait for an answer.
  */
+static bool try_again(struct vpmem_flush *flush)
+{
+	if (!flush->starved)
+		flush->sent_at = ktime_get();
+	flush->starved = true;
+	if (is_late(flush))
+		return false;
+	vpmem_group_unsend(&flush->group);
+	mod_delayed_work(flush->workqueue, &flush->watch, 1);
+	return true;
+}
+
+/* Locked. */
 static void send(struct vpmem_flush *flush, struct bio_list *ended)
 {
 	int err;
@@ -121,12 +157,8 @@ static void send(struct vpmem_flush *flush, struct bio_list *ended)
 	if (!vpmem_group_send(&flush->group))
 		return;
 	err = publish(flush);
-	if (err == -ENOMEM) {
-		vpmem_group_unsend(&flush->group);
-		mod_delayed_work(system_freezable_wq, &flush->watch, 1);
-	} else if (err) {
+	if (err && (err != -ENOMEM || !try_again(flush)))
 		fail_all(flush, BLK_STS_IOERR, "a flush could not be sent to the host", ended);
-	}
 }
 
 /**
@@ -181,38 +213,27 @@ static void answered(struct virtqueue *vq)
 	unlock_and_end(flush, flags, &ended);
 }
 
-/* After how many seconds a request fails; 0 for never. */
-static unsigned int limit(const struct vpmem_flush *flush)
-{
-	unsigned int seconds = READ_ONCE(timeout);
-
-	if (flush->hurry && (!seconds || seconds > PATIENCE_SECONDS))
-		return PATIENCE_SECONDS;
-	return seconds;
-}
-
 /* Locked. */
 static void check_age(struct vpmem_flush *flush, struct bio_list *ended)
 {
-	s64 age = ktime_ms_delta(ktime_get(), flush->sent_at);
-	unsigned int seconds = limit(flush);
-
-	if (seconds && age >= (s64)seconds * MSEC_PER_SEC) {
+	if (is_late(flush)) {
 		fail_all(flush, BLK_STS_TIMEOUT, "the host does not answer", ended);
 		return;
 	}
-	if (age >= PATIENCE_SECONDS * MSEC_PER_SEC && !flush->warned) {
+	if (age_ms(flush) >= PATIENCE_SECONDS * MSEC_PER_SEC && !flush->warned) {
 		flush->warned = true;
 		dev_warn(&flush->vdev->dev, "the host has not answered a flush for %u s\n",
 			 PATIENCE_SECONDS);
 	}
-	queue_delayed_work(system_freezable_wq, &flush->watch, WATCH_INTERVAL);
+	queue_delayed_work(flush->workqueue, &flush->watch, WATCH_INTERVAL);
 }
 
-/* A device that is gone reads as all ones, and needs a reset too. */
+/* Or somebody has reset it behind our back, or it is gone and reads as all ones. */
 static bool needs_reset(struct virtio_device *vdev)
 {
-	return vdev->config->get_status(vdev) & VIRTIO_CONFIG_S_NEEDS_RESET;
+	u8 status = vdev->config->get_status(vdev);
+
+	return status & VIRTIO_CONFIG_S_NEEDS_RESET || !(status & VIRTIO_CONFIG_S_DRIVER_OK);
 }
 
 static void look_after(struct vpmem_flush *flush)
@@ -246,7 +267,7 @@ static void watch(struct work_struct *work)
  */
 void vpmem_flush_look(struct vpmem_flush *flush)
 {
-	mod_delayed_work(system_freezable_wq, &flush->watch, 0);
+	mod_delayed_work(flush->workqueue, &flush->watch, 0);
 }
 
 static bool is_idle(struct vpmem_flush *flush)
@@ -420,11 +441,13 @@ void vpmem_flush_disconnect(struct vpmem_flush *flush)
  * vpmem_flush_init() - set up what needs no queue
  * @flush:	to set up; held
  * @vdev:	the device; its priv becomes @flush
+ * @workqueue:	borrowed; freezable, and works when memory is short
  * @done:	see &struct vpmem_flush
  *
  * Return: 0 or -ENOMEM.
  */
 int vpmem_flush_init(struct vpmem_flush *flush, struct virtio_device *vdev,
+		     struct workqueue_struct *workqueue,
 		     void (*done)(struct vpmem_flush *flush, struct bio *bio))
 {
 	flush->request = kzalloc(sizeof(*flush->request), GFP_KERNEL);
@@ -433,6 +456,7 @@ int vpmem_flush_init(struct vpmem_flush *flush, struct virtio_device *vdev,
 	sg_init_one(&flush->readable, &flush->request->req, sizeof(flush->request->req));
 	sg_init_one(&flush->writable, &flush->request->resp, sizeof(flush->request->resp));
 	flush->vdev = vdev;
+	flush->workqueue = workqueue;
 	flush->done = done;
 	spin_lock_init(&flush->lock);
 	vpmem_group_init(&flush->group);

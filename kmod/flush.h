@@ -17,6 +17,7 @@ struct vpmem_request;
 /**
  * struct vpmem_flush - asks the host for durability
  * @vdev:	the device; its priv is this
+ * @workqueue:	for @watch
  * @done:	gets each bio that was added, once, with its bi_status set. Called without the
  *		lock, also in interrupt context and from vpmem_flush_add() itself
  * @lock:	protects all that follows but @watch and @idle. Taken in interrupt context
@@ -27,6 +28,7 @@ struct vpmem_request;
  * @readable:	the part of @request that the device reads
  * @writable:	the part that it writes
  * @sent_at:	when the outstanding request was sent
+ * @starved:	there was no memory to send it; @sent_at is when that began
  * @warned:	the log has a line about the outstanding request
  * @hurry:	somebody waits for the end of the device: do not wait long for the host
  * @ending:	so many are calling @done
@@ -36,6 +38,7 @@ struct vpmem_request;
  */
 struct vpmem_flush {
 	struct virtio_device *vdev;
+	struct workqueue_struct *workqueue;
 	void (*done)(struct vpmem_flush *flush, struct bio *bio);
 
 	spinlock_t lock; /* protects what follows */
@@ -45,6 +48,7 @@ struct vpmem_flush {
 	struct scatterlist readable;
 	struct scatterlist writable;
 	ktime_t sent_at;
+	bool starved;
 	bool warned;
 	bool hurry;
 	unsigned int ending;
@@ -55,6 +59,7 @@ struct vpmem_flush {
 };
 
 int vpmem_flush_init(struct vpmem_flush *flush, struct virtio_device *vdev,
+		     struct workqueue_struct *workqueue,
 		     void (*done)(struct vpmem_flush *flush, struct bio *bio));
 void vpmem_flush_free(struct vpmem_flush *flush);
 int vpmem_flush_connect(struct vpmem_flush *flush);

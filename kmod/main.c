@@ -43,8 +43,8 @@ struct vpmem {
 	struct dentry *debugfs;
 };
 
-/* Copies data, also when memory is short. */
-static struct workqueue_struct *workqueue;
+/* Both also work when memory is short. A device without power must not be looked at. */
+static struct workqueue_struct *copy_queue, *watch_queue;
 
 static struct vpmem *vpmem_of(struct virtio_device *vdev)
 {
@@ -94,11 +94,14 @@ err_release:
 	return err;
 }
 
-static void stop_memory(struct vpmem *vpmem)
+static void stop_flush(struct vpmem *vpmem)
 {
 	vpmem_flush_fail(&vpmem->flush, BLK_STS_OFFLINE);
 	vpmem_flush_disconnect(&vpmem->flush);
-	vpmem_dax_wait(vpmem->flush.vdev, &vpmem->memory);
+}
+
+static void stop_memory(struct vpmem *vpmem)
+{
 	vpmem_memory_unmap(&vpmem->memory);
 	vpmem_dax_free(&vpmem->memory); /* a page may fail until it is unmapped */
 	vpmem_memory_release(&vpmem->memory);
@@ -112,7 +115,7 @@ static int start_disk(struct virtio_device *vdev, struct vpmem *vpmem)
 
 	disk->memory = &vpmem->memory;
 	disk->flush = &vpmem->flush;
-	disk->workqueue = workqueue;
+	disk->workqueue = copy_queue;
 	err = vpmem_disk_alloc(disk, &vdev->dev);
 	if (err)
 		return err;
@@ -146,7 +149,7 @@ static int vpmem_probe(struct virtio_device *vdev)
 	vpmem = kzalloc(sizeof(*vpmem), GFP_KERNEL);
 	if (!vpmem)
 		return -ENOMEM;
-	err = vpmem_flush_init(&vpmem->flush, vdev, flushed);
+	err = vpmem_flush_init(&vpmem->flush, vdev, watch_queue, flushed);
 	if (err)
 		goto err_free;
 	err = start_memory(vdev, vpmem);
@@ -158,6 +161,7 @@ static int vpmem_probe(struct virtio_device *vdev)
 	return 0;
 
 err_memory:
+	stop_flush(vpmem);
 	stop_memory(vpmem);
 err_flush:
 	vpmem_flush_free(&vpmem->flush);
@@ -166,12 +170,15 @@ err_free:
 	return err;
 }
 
-/* The memory is not there any more: nothing can be read or written, and nobody waits for ever. */
+/*
+ * The memory is not there any more: nothing can be read or written, and nobody waits for ever. DAX
+ * is not killed here, as file systems would have to write before that.
+ */
 static void lose(struct vpmem *vpmem)
 {
 	vpmem_flush_fail(&vpmem->flush, BLK_STS_OFFLINE);
-	vpmem_dax_kill(&vpmem->memory);
-	vpmem_disk_lose(&vpmem->disk);
+	WRITE_ONCE(vpmem->memory.lost, true);
+	vpmem_disk_resume(&vpmem->disk);
 }
 
 static void vpmem_remove(struct virtio_device *vdev)
@@ -180,9 +187,14 @@ static void vpmem_remove(struct virtio_device *vdev)
 
 	if (vpmem->disk.suspended) /* it has not come back */
 		lose(vpmem);
+	vpmem_flush_hurry(&vpmem->flush, true);
 	vpmem_disk_remove(&vpmem->disk);
-	debugfs_remove(vpmem->debugfs);
+	/* After the disk: an XFS that is still alive looks for mappings of 2^52 pages (7.2). */
 	vpmem_dax_remove(&vpmem->memory, vpmem->disk.gendisk);
+	debugfs_remove(vpmem->debugfs);
+	stop_flush(vpmem);
+	if (!vpmem_dax_wait(vdev, &vpmem->memory))
+		return;
 	stop_memory(vpmem);
 	vpmem_disk_free(&vpmem->disk);
 	vpmem_flush_free(&vpmem->flush);
@@ -222,30 +234,36 @@ static int check_range(struct virtio_device *vdev, const struct vpmem_memory *me
 	return -ENODEV;
 }
 
-static int __maybe_unused vpmem_restore(struct virtio_device *vdev)
+/* The device is as it was when it was bound: nothing may be touched before the first answer. */
+static int start_again(struct virtio_device *vdev, struct vpmem *vpmem)
 {
-	struct vpmem *vpmem = vpmem_of(vdev);
 	int err;
 
 	err = vpmem_flush_connect(&vpmem->flush);
 	if (err)
-		goto err_lost;
+		return err;
 	virtio_device_ready(vdev);
 	err = check_range(vdev, &vpmem->memory);
-	if (err)
-		goto err_lost;
+	if (err || vpmem_flush_error(&vpmem->flush)) /* failed before: reads go on */
+		return err;
 	vpmem_flush_hurry(&vpmem->flush, true);
 	err = vpmem_flush_first(&vpmem->flush, false);
 	vpmem_flush_hurry(&vpmem->flush, false);
-	if (err)
-		goto err_lost;
+	return err;
+}
+
+static int __maybe_unused vpmem_restore(struct virtio_device *vdev)
+{
+	struct vpmem *vpmem = vpmem_of(vdev);
+	int err = start_again(vdev, vpmem);
+
+	if (err) {
+		lose(vpmem);
+		return err;
+	}
 	vpmem_disk_resume(&vpmem->disk);
 	vpmem_flush_release(&vpmem->flush);
 	return 0;
-
-err_lost:
-	lose(vpmem);
-	return err;
 }
 
 static const struct virtio_device_id id_table[] = {
@@ -280,17 +298,25 @@ static struct virtio_driver vpmem_driver = {
 
 static int __init vpmem_init(void)
 {
-	int err;
+	int err = -ENOMEM;
 
-	workqueue = alloc_workqueue(KBUILD_MODNAME, WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
-	if (!workqueue)
-		return -ENOMEM;
+	copy_queue = alloc_workqueue("vpmem", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	if (!copy_queue)
+		return err;
+	watch_queue = alloc_workqueue("vpmem_watch", WQ_MEM_RECLAIM | WQ_UNBOUND | WQ_FREEZABLE, 0);
+	if (!watch_queue)
+		goto err_copy_queue;
 	vpmem_stats_init();
 	err = register_virtio_driver(&vpmem_driver);
-	if (err) {
-		vpmem_stats_exit();
-		destroy_workqueue(workqueue);
-	}
+	if (err)
+		goto err_stats;
+	return 0;
+
+err_stats:
+	vpmem_stats_exit();
+	destroy_workqueue(watch_queue);
+err_copy_queue:
+	destroy_workqueue(copy_queue);
 	return err;
 }
 module_init(vpmem_init);
@@ -299,7 +325,8 @@ static void __exit vpmem_exit(void)
 {
 	unregister_virtio_driver(&vpmem_driver);
 	vpmem_stats_exit();
-	destroy_workqueue(workqueue);
+	destroy_workqueue(watch_queue);
+	destroy_workqueue(copy_queue);
 }
 module_exit(vpmem_exit);
 

@@ -20,6 +20,7 @@ struct dax_device;
  * @pages:	it has struct pages, so there can be DAX
  * @pgmap:	these pages
  * @poisoned:	the host may have lost some of them
+ * @lost:	the memory is not where it was before the system slept: nothing may touch it
  * @dax:	what file systems use; NULL if there is no DAX
  */
 struct vpmem_memory {
@@ -30,6 +31,7 @@ struct vpmem_memory {
 	bool pages;
 	struct dev_pagemap pgmap;
 	bool poisoned;
+	bool lost;
 	struct dax_device *dax;
 };
 
