@@ -236,7 +236,8 @@ check_failed() {
     done
     [ "$(say $B/submit $disk write preflush+empty 0 0 0)" != ok ] ||
         fail "$line: a flush after the failure"
-    tell $B/submit $disk read none $kept 4096 $byte
+    # After a resume without an answer nobody knows whether the memory is there.
+    [ $step = suspend ] || tell $B/submit $disk read none $kept 4096 $byte
     [ "$asked" = "$(field $D/counts requests)" ] || fail "$line: asked again"
     # Of these, a PREFLUSH and an empty flush were asked for; the others had to fail before.
     [ $(($(cat $stats/errors) - errors)) = 2 ] || fail "$line: errors $errors, then $(cat $stats/errors)"
@@ -363,11 +364,20 @@ probe() {
     esac
 }
 
+# Where nobody answers it is quick; where somebody does, a slow machine must not matter.
+choose_limit() {
+    case $step,$action in
+    release,*) echo 30 ;;
+    *,stall | *,gone-silent) echo 1 ;;
+    *) echo 30 ;;
+    esac
+}
+
 one() { # NUMBER STEP ACTION LOAD ERRNOS
     line="$*"
     number=$1 step=$2 action=$3 load=$4 want=$5
     byte=$((number % 200 + 1)) starts=1
-    echo 1 >$limit
+    choose_limit >$limit
     tell $D/plan clear
     tell $D/log clear
     if [ $step = probe ]; then
