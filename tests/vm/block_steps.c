@@ -14,6 +14,7 @@
  *	no-discard OFF LEN	BLKDISCARD is not supported
  *	no-map-sync		a mapping with MAP_SYNC is not supported
  *	dax, no-dax		what statx says
+ *	stores SECONDS		store into each page of a mapping of the first MiB, again and again
  *
  * OFF and LEN are bytes, LEN at most 1 MiB for what reads and writes.
  */
@@ -29,6 +30,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BUFFER (1u << 20)
@@ -168,10 +170,28 @@ static int no_dax(int fd, uint64_t off, uint64_t len, int byte)
 	return has_dax(fd, false);
 }
 
+static int stores(int fd, uint64_t seconds, uint64_t len, int byte)
+{
+	time_t end = time(NULL) + (time_t)seconds;
+	volatile unsigned char *map;
+
+	(void)len, (void)byte;
+	map = mmap(NULL, BUFFER, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return fail("mmap");
+	while (time(NULL) < end) {
+		for (size_t i = 0; i < BUFFER; i += 4096)
+			map[i]++;
+		usleep(10000);
+	}
+	return 0;
+}
+
 static const struct step steps[] = {
-	{ "fill", 3, fill },   { "nowait", 3, nowait }, { "dsync", 3, dsync },
-	{ "check", 3, check }, { "zero", 2, zero },	{ "no-discard", 2, no_discard },
-	{ "dax", 0, dax },     { "no-dax", 0, no_dax }, { "no-map-sync", 0, no_map_sync },
+	{ "fill", 3, fill },	 { "nowait", 3, nowait }, { "dsync", 3, dsync },
+	{ "check", 3, check },	 { "zero", 2, zero },	  { "no-discard", 2, no_discard },
+	{ "dax", 0, dax },	 { "no-dax", 0, no_dax }, { "no-map-sync", 0, no_map_sync },
+	{ "stores", 1, stores },
 };
 
 static const struct step *find(const char *name)

@@ -62,7 +62,9 @@ def boot(s, script, disk, kernel, more=(), **options):
     """A guest with the driver loaded. The script stops at the first command that fails."""
     more = ["--modules", "virtio_pci", "--module", kmodbuild.vpmem(kernel), *disk.options(), *more]
     daemons = [disk.daemon] if disk.daemon else []
-    return s.guest(FUNCTIONS + script, *daemons, kernel=kernel, more=more, **options)
+    guest = s.guest(FUNCTIONS + script, *daemons, kernel=kernel, more=more, **options)
+    s.logs.append(guest.kernel_log)
+    return guest
 
 
 def check_log(guest, expected):

@@ -193,7 +193,7 @@ def test(s, kernel, device, times="1"):
     more = ["--memory", "768M", "--add", f"{fio}:/bin/fio", "--add", f"{s.path}/jobs:/jobs"]
     for name in ("block_steps", "meta_load"):
         more += ["--add", f"{os.environ[f'VDAX_{name.upper()}']}:/bin/{name}"]
-    guest = kmodguest.boot(s, script(times), disk, kernel, more, timeout=200 * times)
+    guest = kmodguest.boot(s, script(times), disk, kernel, more, timeout=350 * times)
     guest.finish()
     check_numbers(guest, disk)
     check_partition(s, disk.image, 0)

@@ -4,6 +4,7 @@
 that both halves run) while programs write to a file system of vpmem.ko. What they were told is
 durable is there when its power is cut in the end. usage: test_kmod_suspend.py KERNEL vdax|qemu [ROUNDS]"""
 
+import contextlib
 import re
 import threading
 import time
@@ -39,6 +40,13 @@ maps() {
         echo "map $n."
     done
 }
+go_down() {
+    case $1-$(uname -r) in
+    # its swap is in use when the image is to be read, which 6.1 refuses; then it goes on
+    disk-6.1.*) fails busy sh -c 'echo disk >/sys/power/state' ;;
+    *) echo $1 >/sys/power/state ;;
+    esac
+}
 lines &
 first=$!
 maps &
@@ -49,7 +57,7 @@ for round in $(seq ROUNDS); do
     for how in mem disk; do
         usleep 500000
         echo "sleep $how $round."
-        echo $how >/sys/power/state
+        go_down $how
         echo "awake $how $round."
         same state $(cat /sys/block/vpmem0/vpmem/state) running
         seq $round 3000 | dd of=/m/$how.$round conv=fsync 2>/dev/null
@@ -68,8 +76,8 @@ sleep 1000
 
 
 def keep_awake(control, ended):
-    """S3 ends when somebody asks for it."""
-    with vmtest.Qmp(control) as qmp:
+    """S3 ends when somebody asks for it. If QEMU ends before, the test itself says so."""
+    with contextlib.suppress(OSError, vmtest.Failure), vmtest.Qmp(control) as qmp:
         while not ended.wait(0.2):
             if qmp("query-status")["status"] == "suspended":
                 ended.wait(0.5)
@@ -98,17 +106,17 @@ def check_work(output):
 def test(s, kernel, device, rounds="1"):
     rounds = int(rounds)
     disk = kmodguest.Disk(s, device, s.ext4(64 * vmtest.MIB))
-    swap = s.image(256 * vmtest.MIB)
+    swap = s.image(512 * vmtest.MIB)
     # S3 comes back through the firmware, which does that only if it has loaded the kernel.
-    more = ["--bzimage", "--memory", "256M", "--append", "no_console_suspend", "--qemu-arg",
+    more = ["--bzimage", "--memory", "384M", "--append", "no_console_suspend", "--qemu-arg",
             f"-drive if=none,id=swap,format=raw,file={swap} -device virtio-blk-pci,drive=swap"]
     guest = kmodguest.boot(s, SCRIPT.replace("ROUNDS", str(rounds)), disk, kernel, more,
-                           timeout=200 + 100 * rounds)
+                           timeout=250 + 100 * rounds)
     ended = threading.Event()
     helper = threading.Thread(target=keep_awake, args=(guest.control, ended))
     helper.start()
     try:
-        guest.wait_for("end.", 200 + 100 * rounds)
+        guest.wait_for("end.", 250 + 100 * rounds)
     finally:
         ended.set()
         helper.join()
