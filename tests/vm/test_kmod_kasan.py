@@ -191,7 +191,7 @@ def run(s, event, driver, device, count="6"):
 
 
 def test(s, what, *words):
-    vmtest.require_lab(KASAN)
+    kmodtest.require(KASAN)
     if what == "reports":
         reports(s)
     else:
