@@ -26,13 +26,15 @@
 
 /*
  * An open block device: a file since 6.9. What was between 6.1 and 6.9 is not looked after.
+ * It is opened for reading: a kernel may refuse to open one for writing that is mounted, and bios
+ * are not asked how they came by their device.
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
 #define test_bdev_handle file
 
 static inline struct test_bdev_handle *test_bdev_open(const char *path)
 {
-	return bdev_file_open_by_path(path, BLK_OPEN_READ | BLK_OPEN_WRITE, NULL, NULL);
+	return bdev_file_open_by_path(path, BLK_OPEN_READ, NULL, NULL);
 }
 
 static inline struct block_device *test_bdev(struct test_bdev_handle *handle)
@@ -49,7 +51,7 @@ static inline void test_bdev_close(struct test_bdev_handle *handle)
 
 static inline struct test_bdev_handle *test_bdev_open(const char *path)
 {
-	return blkdev_get_by_path(path, FMODE_READ | FMODE_WRITE, NULL);
+	return blkdev_get_by_path(path, FMODE_READ, NULL);
 }
 
 static inline struct block_device *test_bdev(struct test_bdev_handle *handle)
@@ -59,7 +61,7 @@ static inline struct block_device *test_bdev(struct test_bdev_handle *handle)
 
 static inline void test_bdev_close(struct test_bdev_handle *handle)
 {
-	blkdev_put(handle, FMODE_READ | FMODE_WRITE);
+	blkdev_put(handle, FMODE_READ);
 }
 #endif
 

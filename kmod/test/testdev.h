@@ -28,7 +28,6 @@
 #define TD_SHORT	BIT(0)	/* used length 0, nothing written */
 #define TD_STALL	BIT(1)	/* no answer before "release" */
 #define TD_NEVER	BIT(2)	/* no answer at all */
-#define TD_DELAY	BIT(3)	/* the answer comes later */
 #define TD_THREAD	BIT(4)	/* the answer comes from a thread, not from an interrupt */
 #define TD_BAD_ID	BIT(5)	/* the used id is out of range */
 #define TD_TWICE	BIT(6)	/* the same id is used twice */
@@ -145,7 +144,8 @@ int td_idle_action(struct td_device *dev, const void *action);
 
 /* testdev_plan.c */
 extern const struct td_action td_dead;
-int td_plan_add(const char *name, unsigned int after, const struct td_action **now);
+int td_plan_add(const char *name, unsigned int after, unsigned int delay,
+		const struct td_action **now);
 void td_plan_clear(void);
 const struct td_action *td_plan_take(unsigned int *delay);
 void td_log_add(const struct td_record *record);

@@ -2,8 +2,8 @@
 /*
  * /sys/kernel/debug/vpmem_testdev: one file for each thing that can be said or asked.
  *
- *	plan	"ACTION N" lines: for the N-th request from now; N = 0: at once, without a
- *		request. "clear" forgets what is planned.
+ *	plan	"ACTION N [MS]" lines: for the N-th request from now, which is answered after
+ *		MS milliseconds; N = 0: at once, without a request. "clear" forgets what is planned.
  *	release	late answers to all that is stalled
  *	watch	the place in the range whose byte is recorded when a request arrives
  *	log	one line for each request; a write clears it
@@ -34,7 +34,7 @@ struct td_file {
 static int td_plan_line(char *line)
 {
 	const struct td_action *now;
-	unsigned int after;
+	unsigned int after, delay = 0;
 	char name[24];
 	int ret;
 
@@ -42,9 +42,9 @@ static int td_plan_line(char *line)
 		td_plan_clear();
 		return 0;
 	}
-	if (sscanf(line, "%23s %u", name, &after) != 2)
+	if (sscanf(line, "%23s %u %u", name, &after, &delay) < 2)
 		return -EINVAL;
-	ret = td_plan_add(name, after, &now);
+	ret = td_plan_add(name, after, delay, &now);
 	if (ret || !now)
 		return ret;
 	return td_with_device(td_idle_action, now);

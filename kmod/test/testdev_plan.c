@@ -15,8 +15,8 @@ static const struct td_action td_actions[] = {
 	{ "error-1",		U32_MAX },
 	{ "short",		0, TD_SHORT },
 	{ "stall",		0, TD_STALL },
-	{ "delay",		0, TD_DELAY },	/* as "delay-MS" */
-	{ "thread",		0, TD_DELAY | TD_THREAD },
+	{ "delay" },	/* as "delay-MS" */
+	{ "thread",		0, TD_THREAD },
 	{ "bad-id",		0, TD_BAD_ID },
 	{ "twice",		0, TD_TWICE },
 	{ "needs-reset",	0, TD_NEVER | TD_NEEDS_RESET | TD_CONFIG },
@@ -47,13 +47,15 @@ static const struct td_action *td_find(const char *name, unsigned int *delay)
 	const size_t prefix = strlen("delay-");
 	unsigned int i;
 
-	*delay = TD_THREAD_DELAY;
 	if (!strncmp(name, "delay-", prefix))
 		return kstrtouint(name + prefix, 10, delay) ? NULL : td_find("delay", &i);
 	for (i = 0; i < ARRAY_SIZE(td_actions); i++)
 		if (!strcmp(name, td_actions[i].name))
-			return &td_actions[i];
-	return NULL;
+			break;
+	if (i == ARRAY_SIZE(td_actions))
+		return NULL;
+	*delay = td_actions[i].flags & TD_THREAD ? TD_THREAD_DELAY : 0;
+	return &td_actions[i];
 }
 
 static int td_step_add(const struct td_step *step)
@@ -78,11 +80,13 @@ static int td_step_add(const struct td_step *step)
  * td_plan_add() - plan an action
  * @name: of the action
  * @after: it is for the request with this number, where 1 is the next; 0 is now
+ * @delay: milliseconds until the answer; 0: as the action has it
  * @now: set to the action if @after is 0, else to NULL
  *
  * Return: 0, -EINVAL for an unknown action or one that needs a request, -ENOSPC.
  */
-int td_plan_add(const char *name, unsigned int after, const struct td_action **now)
+int td_plan_add(const char *name, unsigned int after, unsigned int delay,
+		const struct td_action **now)
 {
 	struct td_step step = { .number = after };
 
@@ -90,6 +94,8 @@ int td_plan_add(const char *name, unsigned int after, const struct td_action **n
 	step.action = td_find(name, &step.delay);
 	if (!step.action)
 		return -EINVAL;
+	if (delay)
+		step.delay = delay;
 	if (after)
 		return td_step_add(&step);
 	if (!(step.action->flags & TD_IDLE))
@@ -112,7 +118,7 @@ void td_plan_clear(void)
 
 /**
  * td_plan_take() - what happens to the request that was just counted
- * @delay: set to the milliseconds for TD_DELAY
+ * @delay: set to the milliseconds until the answer, if there are to be any
  *
  * Context: td_lock is held.
  * Return: the action, which is not planned any more.

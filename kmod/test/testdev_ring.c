@@ -91,7 +91,7 @@ static void td_set_state(struct td_request *req, const struct td_action *action,
 	req->action = action;
 	if (action->flags & (TD_STALL | TD_NEVER)) {
 		req->state = TD_WAITING;
-	} else if (action->flags & TD_DELAY) {
+	} else if (delay) {
 		req->state = TD_TIMED;
 		mod_timer(&req->timer, jiffies + max(msecs_to_jiffies(delay), 1UL));
 	} else {

@@ -278,8 +278,15 @@ step_fua() {
     batch 1 preflush+fua
 }
 
+# It takes a while, or the rest would come after it.
 step_batch() {
-    tell $D/plan $action 1
+    case $action in
+    *gone* | *reset)
+        tell $D/plan delay-50 1
+        tell $D/plan $action 2 ;;
+    *)
+        tell $D/plan $action 1 50 ;;
+    esac
     batch 8 preflush+fua
 }
 
