@@ -300,7 +300,7 @@ static int __init vpmem_init(void)
 {
 	int err = -ENOMEM;
 
-	copy_queue = alloc_workqueue("vpmem", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	copy_queue = alloc_workqueue("vpmem", WQ_MEM_RECLAIM | WQ_UNBOUND | WQ_HIGHPRI, 0);
 	if (!copy_queue)
 		return err;
 	watch_queue = alloc_workqueue("vpmem_watch", WQ_MEM_RECLAIM | WQ_UNBOUND | WQ_FREEZABLE, 0);
