@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """QEMU is killed while programs in its guest commit to databases on /dev/vpmem0.
 
-vdax-crashd: the power of the host goes as well, so only what was flushed is left; several such
-losses are tried after one kill. qemu: QEMU's own device, which dies together with the guest,
+crashd: the power of the host goes as well, so only what was flushed is left; several such
+losses are tried. qemu: QEMU's own device, which dies together with the guest,
 while the host's page cache stays. Either way every commit that the guest reported is there, and
 the file system is whole. A state file remembers how far this has come, so that it can be
 stopped and started again; "-" is none.
@@ -19,7 +19,7 @@ from kmodguest import vmload
 from vmtest import check, check_eq
 
 CRASHD = os.environ.get("VDAX_CRASHD", f"{vmtest.TOP}/build/tests/crash/vdax-crashd")
-LOSSES = {"ext4": 4, "xfs": 1}    # how many are judged after each kill; XFS takes a guest for it
+LOSSES = {"ext4": 3, "xfs": 1}    # judged after each kill; for XFS that takes a guest
 COMMITS = 10    # before the kill, at least
 
 
@@ -40,12 +40,14 @@ class Machine:
         return vmload.Guest(daemon, self.kernel, script, self.work, driver="vpmem",
                             device=None if daemon else ("--pmem-file", image))
 
-    def kill(self, pause):
-        """Returns what the guest has reported."""
+    def run(self, pause):
         check("dax=always" in self.guest.wait_for_line("mount"), "not mounted with DAX")
         self.guest.wait_for_line("ready")
         self.guest.wait_for_commits(COMMITS)
         time.sleep(pause)
+
+    def kill(self):
+        """Returns what the guest has reported."""
         self.guest.power_off()
         check(not self.guest.problem, self.guest.problem)
         return self.guest.acknowledged()
@@ -91,27 +93,32 @@ def judge(machine, image, acked):
     return judge_in_guest(machine, image, acked)
 
 
-def losses(s, machine, number):
-    """The images that the host may be left with. One at a time: they are large."""
-    if not machine.daemon:
-        yield machine.image
-        return
-    for i in range(LOSSES[machine.fs]):
-        image = s.name("loss")
-        lost = machine.daemon.cut(1000 * number + i, image)
-        print(f"  {lost['differed']} pages newer than the last sync, {lost['taken']} survive, "
-              f"{lost['torn']} torn", flush=True)
-        yield image
-        os.unlink(image)
+def lose(s, machine, seed):
+    """An image that the host may be left with now."""
+    image = s.name("loss")
+    lost = machine.daemon.cut(seed, image)
+    print(f"  {lost['differed']} pages newer than the last sync, {lost['taken']} survive, "
+          f"{lost['torn']} torn", flush=True)
+    return image
 
 
 def kill(s, number, kernel, fs, device):
-    """One machine, killed at a time that depends on the number only."""
+    """One machine, killed at a time that depends on the number only. The host of the daemon loses
+    its power once just before, when more is in flight, and some times after the guest's death."""
     machine = Machine(s, kernel, fs, device)
-    acked = machine.kill(random.Random(number).uniform(0, 3))
+    left = []
+    machine.run(random.Random(number).uniform(0, 3))
+    if machine.daemon:
+        acked = machine.guest.acknowledged()
+        left.append((lose(s, machine, 1000 * number), acked))
+    acked = machine.kill()
     print(f"kill {number}: {sum(acked.values())} commits", flush=True)
-    for image in losses(s, machine, number):
-        check_eq(f"what is wrong after kill {number}", judge(machine, image, acked), [])
+    if not machine.daemon:
+        left.append((machine.image, acked))
+    else:
+        left += [(lose(s, machine, 1000 * number + i + 1), acked) for i in range(LOSSES[fs])]
+    for image, reported in left:
+        check_eq(f"what is wrong after kill {number}", judge(machine, image, reported), [])
 
 
 def test(_, count, state, *what):
