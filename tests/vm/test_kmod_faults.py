@@ -236,8 +236,7 @@ check_failed() {
     done
     [ "$(say $B/submit $disk write preflush+empty 0 0 0)" != ok ] ||
         fail "$line: a flush after the failure"
-    # After a resume without an answer nobody knows whether the memory is there.
-    [ $step = suspend ] || tell $B/submit $disk read none $kept 4096 $byte
+    tell $B/submit $disk read none $kept 4096 $byte
     [ "$asked" = "$(field $D/counts requests)" ] || fail "$line: asked again"
     # Of these, a PREFLUSH and an empty flush were asked for; the others had to fail before.
     [ $(($(cat $stats/errors) - errors)) = 2 ] || fail "$line: errors $errors, then $(cat $stats/errors)"
