@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """A disk of vpmem.ko with everything that one does with a disk: partitions, ext4 and xfs with DAX,
-fio with checksums, zeroing, limits, statistics. usage: test_kmod_guest.py KERNEL vdax|qemu [TIMES]"""
+fio with checksums, zeroing, limits, statistics.
+usage: test_kmod_guest.py KERNEL vdax|qemu [TIMES]"""
 
 import os
 import re
@@ -55,9 +56,8 @@ block_steps $raw fill 0x400000 0x100000 0x66 fill 0x600000 0x100000 0x67 zero 0x
 fails 'not supported' blkdiscard $raw
 block_steps $raw check 0x30000 0x1000 0x13
 
-# field N PLACE: of the statistics of a disk or partition
-field() { cut_words=$(cat /sys/block/vpmem0/$2/stat); set -- $1 $cut_words; eval echo \\${$(($1 + 1))}; }
-counts() { echo $(field 1 $1) $(field 3 $1) $(field 5 $1) $(field 7 $1); }
+# counts PLACE: reads, sectors read, writes and sectors written of a disk or partition
+counts() { awk '{ print $1, $3, $5, $7 }' /sys/block/vpmem0/$1/stat; }
 for place in . vpmem0p4; do
     set -- $(counts $place)
     for i in 1 2 3 4 5 6 7 8 9 10; do
@@ -190,7 +190,8 @@ def test(s, kernel, device, times="1"):
     with open(f"{s.path}/jobs", "w", encoding="ascii") as f:
         f.write(JOBS.format(size=f"{min(8, times)}m"))
     disk = kmodguest.Disk(s, device, s.image(SIZE))
-    more = ["--memory", "768M", "--add", f"{fio}:/bin/fio", "--add", f"{s.path}/jobs:/jobs"]
+    more = ["--memory", "768M", "--cpus", "1" if times == 1 else "2",
+            "--add", f"{fio}:/bin/fio", "--add", f"{s.path}/jobs:/jobs"]
     for name in ("block_steps", "meta_load"):
         more += ["--add", f"{os.environ[f'VDAX_{name.upper()}']}:/bin/{name}"]
     guest = kmodguest.boot(s, script(times), disk, kernel, more, timeout=350 * times)

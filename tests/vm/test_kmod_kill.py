@@ -65,7 +65,8 @@ def judge_on_host(image, acked):
 
 def judge_in_guest(machine, image, acked):
     """The host may have no XFS driver, so another guest replays the log and counts."""
-    script = vmload.inspect_script("vpmem", machine.fs) + "xfs_repair -n /dev/vpmem0 >&2 || exit 3\n"
+    script = (vmload.inspect_script("vpmem", machine.fs)
+              + "xfs_repair -n /dev/vpmem0 >&2 || exit 3\n")
     guest = machine.boot(None, image, script)
     try:
         status = guest.finish(240)

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A guest sleeps (S3: the devices are reset) and hibernates (with the image read back at once, so
 that both halves run) while programs write to a file system of vpmem.ko. What they were told is
-durable is there when its power is cut in the end. usage: test_kmod_suspend.py KERNEL vdax|qemu [ROUNDS]"""
+durable is there when its power is cut in the end.
+usage: test_kmod_suspend.py KERNEL vdax|qemu [ROUNDS]"""
 
 import contextlib
 import re
