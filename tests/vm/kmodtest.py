@@ -110,8 +110,10 @@ def require(kernel):
 
 def run(s, kernel, script, stock=False, timeout=200, cpus=2):
     """One guest, to its end. Returns what it printed, if neither the script nor the kernel has
-    complained. stock: the kernel's own drivers of the device are loaded, and ours is not there."""
+    complained. stock: the kernel's own drivers of the device are loaded, and ours is not there.
+    timeout: seconds, of which a kernel with KASAN gets more."""
     require(kernel)
+    timeout *= 4 if kernel == KASAN else 1
     names = "virtio_pci,virtio_pmem,nd_pmem" if stock else "virtio_pci"
     add = [("kmod/test", "/test")] + ([] if stock else [("kmod", "/vpmem")])
     more = ["--memory", "1G" if kernel == KASAN else "512M", "--cpus", str(cpus),
