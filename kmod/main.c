@@ -5,15 +5,16 @@
  *	main.c    the driver: bind, remove, suspend
  *	disk.c    the block device: order of flush and copy
  *	flush.c   requests to the host and what becomes of them; group.c: who shares one
- *	memory.c  the range; range.c: can it be true; pages.c: struct pages
+ *	memory.c  the range; range.c: can it be true; pages.c: struct pages; poison.c: lost ones
  *	dax.c     what file systems call
- *	stats.c   numbers
+ *	stats.c   numbers; latency.c: their histogram
+ *	compat.h  what differs between kernels
  *
  * Who owns what: a struct vpmem lives from probe to remove and owns all parts. When it is freed
  * the device has been reset, and so has forgotten the request; the disk is deleted, and so no bio
  * can come; DAX is killed, and so nobody asks for an address. Somebody may still have the disk
  * open: the block layer keeps the gendisk for that, which does not lead here any more. A file
- *system that is still mounted with DAX has pages of the memory, so remove waits for its end.
+ * system that is still mounted with DAX has pages of the memory, so remove waits for its end.
  */
 #include <linux/debugfs.h>
 #include <linux/module.h>
@@ -201,7 +202,6 @@ static void vpmem_remove(struct virtio_device *vdev)
 	kfree(vpmem);
 }
 
-/* Called before the first bind has ended only with needs_reset, which the watch sees as well. */
 static void vpmem_config_changed(struct virtio_device *vdev)
 {
 	vpmem_flush_look(&vpmem_of(vdev)->flush);
