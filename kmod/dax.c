@@ -10,7 +10,9 @@
 
 #include <linux/dax.h>
 #include <linux/fs.h>
+#include <linux/notifier.h>
 #include <linux/sched.h>
+#include <linux/suspend.h>
 #include <linux/uio.h>
 #include <linux/virtio.h>
 
@@ -119,6 +121,26 @@ void vpmem_dax_free(struct vpmem_memory *memory)
 	memory->dax = NULL;
 }
 
+/*
+ * A suspension would stop those who can unmount, and then wait for the device that is being
+ * removed.
+ */
+static int refuse_suspension(struct notifier_block *block, unsigned long event, void *data)
+{
+	switch (event) {
+	case PM_SUSPEND_PREPARE:
+	case PM_HIBERNATION_PREPARE:
+		return notifier_from_errno(-EBUSY);
+	default:
+		return NOTIFY_DONE;
+	}
+}
+
+static bool is_used(struct dax_device *dax)
+{
+	return atomic_read(&dax_inode(dax)->i_count) > 1;
+}
+
 /**
  * vpmem_dax_wait() - wait until no file system uses the memory
  * @vdev:	the device
@@ -133,19 +155,16 @@ void vpmem_dax_free(struct vpmem_memory *memory)
  */
 bool vpmem_dax_wait(struct virtio_device *vdev, struct vpmem_memory *memory)
 {
-	struct inode *inode;
+	struct notifier_block block = { .notifier_call = refuse_suspension };
 
-	if (!memory->dax)
+	if (!memory->dax || !is_used(memory->dax))
 		return true;
-	inode = dax_inode(memory->dax);
-	if (atomic_read(&inode->i_count) > 1)
-		dev_warn(&vdev->dev, "still used by a file system: unmount it\n");
-	while (atomic_read(&inode->i_count) > 1) {
-		if (system_state > SYSTEM_RUNNING)
-			return false;
+	dev_warn(&vdev->dev, "still used by a file system: unmount it\n");
+	register_pm_notifier(&block);
+	while (is_used(memory->dax) && system_state <= SYSTEM_RUNNING)
 		schedule_timeout_idle(HZ / 10);
-	}
-	return true;
+	unregister_pm_notifier(&block);
+	return !is_used(memory->dax);
 }
 
 /**

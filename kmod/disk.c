@@ -298,7 +298,7 @@ int vpmem_disk_suspend(struct vpmem_disk *disk)
 	int err;
 
 	spin_lock_irq(&disk->lock);
-	disk->suspended = true;
+	WRITE_ONCE(disk->suspended, true);
 	spin_unlock_irq(&disk->lock);
 	vpmem_wait_for_submitters(disk->gendisk->queue); /* some may not have seen it */
 	flush_work(&disk->work);
@@ -315,7 +315,7 @@ int vpmem_disk_suspend(struct vpmem_disk *disk)
 void vpmem_disk_resume(struct vpmem_disk *disk)
 {
 	spin_lock_irq(&disk->lock);
-	disk->suspended = false;
+	WRITE_ONCE(disk->suspended, false);
 	queue_work(disk->workqueue, &disk->work);
 	spin_unlock_irq(&disk->lock);
 }

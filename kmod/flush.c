@@ -23,6 +23,7 @@
  */
 #include "flush.h"
 
+#include <linux/delay.h>
 #include <linux/jiffies.h>
 #include <linux/moduleparam.h>
 #include <linux/sched/signal.h>
@@ -280,6 +281,25 @@ static bool is_idle(struct vpmem_flush *flush)
 	return idle;
 }
 
+/* Returns false if there was no memory to send it. */
+static bool send_first(struct vpmem_flush *flush)
+{
+	struct bio_list ended = BIO_EMPTY_LIST;
+	unsigned long flags;
+	int err = 0;
+
+	spin_lock_irqsave(&flush->lock, flags);
+	if (!flush->group.error) {
+		err = publish(flush);
+		if (!err)
+			vpmem_group_begin(&flush->group);
+	}
+	if (err && err != -ENOMEM)
+		fail_all(flush, BLK_STS_IOERR, "a flush could not be sent to the host", &ended);
+	unlock_and_end(flush, flags, &ended);
+	return err != -ENOMEM;
+}
+
 /* Returns 0, or -EINTR if the process is killed while the device has the request. */
 static int wait_for_first(struct vpmem_flush *flush, bool killable)
 {
@@ -303,19 +323,13 @@ static int wait_for_first(struct vpmem_flush *flush, bool killable)
  */
 int vpmem_flush_first(struct vpmem_flush *flush, bool killable)
 {
-	struct bio_list ended = BIO_EMPTY_LIST;
-	unsigned long flags;
-	int err;
+	int err, tries = 100;
 
-	spin_lock_irqsave(&flush->lock, flags);
-	if (!flush->group.error) {
-		vpmem_group_begin(&flush->group);
-		if (publish(flush))
-			fail_all(flush, BLK_STS_IOERR, "a flush could not be sent to the host",
-				 &ended);
+	while (!send_first(flush)) { /* bounce buffers may be full for a moment */
+		if (!tries--)
+			return -ENOMEM;
+		msleep(10);
 	}
-	unlock_and_end(flush, flags, &ended);
-
 	err = wait_for_first(flush, killable);
 	return err ? err : blk_status_to_errno(vpmem_flush_error(flush));
 }

@@ -4,6 +4,8 @@
  */
 #include "group.h"
 
+#include <linux/compiler.h>
+
 /**
  * vpmem_group_init() - nobody waits, and nothing will be sent
  * @group:	to set up; held
@@ -94,7 +96,7 @@ void vpmem_group_fail(struct vpmem_group *group, blk_status_t error, struct bio_
 {
 	if (group->error)
 		return;
-	group->error = error;
+	WRITE_ONCE(group->error, error); /* some look without the lock */
 	end_all(group, &group->sent, ended);
 	end_all(group, &group->next, ended);
 }
