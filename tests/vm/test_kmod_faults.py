@@ -165,32 +165,32 @@ destroy() {
 # Until somebody says stop, or it fails.
 load_direct() {
     while [ ! -e /tmp/stop ] && [ -b $disk ] && dd if=/dev/zero of=$disk bs=16k count=8 \\
-            seek=$((load_mib * 64)) oflag=direct,dsync conv=notrunc 2>/dev/null; do
-        :
+            seek=$((load_mib * 64)) oflag=direct conv=notrunc,fsync 2>/dev/null; do
+        : >/tmp/loaded
     done
 }
 
 load_fsync() {
     while [ ! -e /tmp/stop ] && [ -b $disk ] && dd if=/dev/zero of=$disk bs=64k count=2 \\
             seek=$((load_mib * 16)) conv=notrunc,fsync 2>/dev/null; do
-        :
+        : >/tmp/loaded
     done
 }
 
 load_ext4() {
     while [ ! -e /tmp/stop ] && dd if=/dev/zero of=/m/file bs=16k count=4 conv=fsync 2>/dev/null
     do
-        :
+        : >/tmp/loaded
     done
 }
 
 start_load() {  # LOAD
-    rm -f /tmp/stop
+    rm -f /tmp/stop /tmp/loaded
     [ $1 != none ] || return 0
     [ $1 != ext4 ] || mount -t ext4 $disk /m || fail mount
     start load1 load_$1
     start load2 load_$1
-    usleep 50000
+    until_true 20 test -e /tmp/loaded || fail "the load $1 does nothing"
 }
 
 end_load() {    # LOAD
@@ -350,11 +350,15 @@ step_suspend() {
     fi
 }
 
+has_submitted() {
+    [ "$(field $B/result submitted)" = $1 ]
+}
+
 # When the device wakes up the host does not answer, or cannot: the memory may not be there.
 step_resume() {
     tell $D/freeze 1
     start sleeper batch 4 preflush+fua
-    usleep 50000
+    until_true 20 has_submitted 4 || hang "$line: nothing sleeps"
     tell $D/plan $action 1
     [ "$(say $D/restore 1)" != ok ] || fail "$line: restored"
     await sleeper
@@ -366,7 +370,7 @@ step_resume() {
 step_asleep() {
     tell $D/freeze 1
     start sleeper batch 4 preflush+fua
-    usleep 50000
+    until_true 20 has_submitted 4 || hang "$line: nothing sleeps"
     destroy
     await sleeper
 }
