@@ -323,12 +323,12 @@ static int wait_for_first(struct vpmem_flush *flush, bool killable)
  */
 int vpmem_flush_first(struct vpmem_flush *flush, bool killable)
 {
-	int err, tries = 100;
+	int err, tries = 50;
 
 	while (!send_first(flush)) { /* bounce buffers may be full for a moment */
 		if (!tries--)
 			return -ENOMEM;
-		msleep(10);
+		msleep(20);
 	}
 	err = wait_for_first(flush, killable);
 	return err ? err : blk_status_to_errno(vpmem_flush_error(flush));
