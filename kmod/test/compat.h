@@ -14,14 +14,15 @@
  * arrays became a table of structures in 6.11.
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
-#define TEST_QUEUE_ARGS		struct virtqueue_info info[], struct irq_affinity *affinity
-#define TEST_QUEUE_CALLBACK	(info[0].callback)
-#define TEST_QUEUE_NAME		(info[0].name)
+#define TEST_QUEUE_ARGS	    struct virtqueue_info info[], struct irq_affinity *affinity
+#define TEST_QUEUE_CALLBACK (info[0].callback)
+#define TEST_QUEUE_NAME	    (info[0].name)
 #else
-#define TEST_QUEUE_ARGS		vq_callback_t *callbacks[], const char * const names[], \
-				const bool *ctx, struct irq_affinity *affinity
-#define TEST_QUEUE_CALLBACK	(callbacks[0])
-#define TEST_QUEUE_NAME		(names[0])
+#define TEST_QUEUE_ARGS                                                         \
+	vq_callback_t *callbacks[], const char *const names[], const bool *ctx, \
+		struct irq_affinity *affinity
+#define TEST_QUEUE_CALLBACK (callbacks[0])
+#define TEST_QUEUE_NAME	    (names[0])
 #endif
 
 /*
@@ -67,7 +68,7 @@ static inline void test_bdev_close(struct test_bdev_handle *handle)
 
 /* The core has these only where a machine can be suspended. */
 #ifdef CONFIG_PM_SLEEP
-#define test_virtio_freeze virtio_device_freeze
+#define test_virtio_freeze  virtio_device_freeze
 #define test_virtio_restore virtio_device_restore
 #else
 static inline int test_virtio_freeze(struct virtio_device *vdev)

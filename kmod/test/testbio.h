@@ -10,15 +10,15 @@
 
 #include <linux/blk_types.h>
 
-#define TB_MAX_LENGTH	(64 * 1024)
-#define TB_MAX_COUNT	512
-#define TB_PATH		48
+#define TB_MAX_LENGTH (64 * 1024)
+#define TB_MAX_COUNT  512
+#define TB_PATH	      48
 
 /* How the bios of a batch are submitted. */
 enum tb_how {
-	TB_SYNC,	/* one, with submit_bio_wait() */
-	TB_ASYNC,	/* with submit_bio() */
-	TB_ATOMIC,	/* the driver's own submit_bio, with a spinlock held */
+	TB_SYNC,   /* one, with submit_bio_wait() */
+	TB_ASYNC,  /* with submit_bio() */
+	TB_ATOMIC, /* the driver's own submit_bio, with a spinlock held */
 };
 
 /**

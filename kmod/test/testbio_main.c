@@ -33,7 +33,7 @@
 struct tb_bio {
 	struct bio bio;
 	struct bio_vec vecs[TB_MAX_PAGES];
-	unsigned int ended;	/* tb_lock */
+	unsigned int ended; /* tb_lock */
 };
 
 /* The bios of one request, and the pages that all of them write (or one reads). */
@@ -47,17 +47,17 @@ struct tb_batch {
 
 /* Since the last "clear". */
 struct tb_counts {
-	unsigned int submitting;	/* batches that are being submitted */
+	unsigned int submitting; /* batches that are being submitted */
 	unsigned int submitted, ended, twice;
-	unsigned int errors[MAX_ERRNO + 1];	/* by errno; [0]: without one */
+	unsigned int errors[MAX_ERRNO + 1]; /* by errno; [0]: without one */
 };
 
-static DEFINE_MUTEX(tb_mutex);		/* tb_batches */
+static DEFINE_MUTEX(tb_mutex); /* tb_batches */
 static LIST_HEAD(tb_batches);
-static DEFINE_SPINLOCK(tb_lock);	/* tb_counts; also in interrupts */
+static DEFINE_SPINLOCK(tb_lock); /* tb_counts; also in interrupts */
 static struct tb_counts tb_counts;
 static DECLARE_WAIT_QUEUE_HEAD(tb_idle);
-static DEFINE_SPINLOCK(tb_atomic);	/* nothing; held where nobody may sleep */
+static DEFINE_SPINLOCK(tb_atomic); /* nothing; held where nobody may sleep */
 static struct dentry *tb_dir;
 
 static void tb_free(struct tb_batch *b)
@@ -245,7 +245,7 @@ static bool tb_atomic_can(const struct tb_batch *b)
 	u64 end = r->sector + (u64)r->count * (r->length >> SECTOR_SHIFT);
 
 	return bdev == bdev->bd_disk->part0 && bdev->bd_disk->fops->submit_bio &&
-		end <= bdev_nr_sectors(bdev);
+	       end <= bdev_nr_sectors(bdev);
 }
 
 /* As long as a batch is being submitted it is not idle, so it stays. */
@@ -376,10 +376,10 @@ struct tb_file {
 };
 
 static const struct tb_file tb_files[] = {
-	{ "submit",	tb_submit_write },
-	{ "batch",	tb_batch_write },
-	{ "wait",	tb_wait_write },
-	{ "clear",	tb_clear_write },
+	{ "submit", tb_submit_write },
+	{ "batch", tb_batch_write },
+	{ "wait", tb_wait_write },
+	{ "clear", tb_clear_write },
 };
 
 static ssize_t tb_write(struct file *file, const char __user *data, size_t count, loff_t *pos)
@@ -398,10 +398,10 @@ static ssize_t tb_write(struct file *file, const char __user *data, size_t count
 }
 
 static const struct file_operations tb_fops = {
-	.owner	= THIS_MODULE,
-	.open	= simple_open,
-	.write	= tb_write,
-	.llseek	= noop_llseek,
+	.owner = THIS_MODULE,
+	.open = simple_open,
+	.write = tb_write,
+	.llseek = noop_llseek,
 };
 
 DEFINE_SHOW_ATTRIBUTE(tb_result);
@@ -414,8 +414,7 @@ static int __init tb_init(void)
 	if (IS_ERR(tb_dir))
 		return PTR_ERR(tb_dir);
 	for (i = 0; i < ARRAY_SIZE(tb_files); i++)
-		debugfs_create_file(tb_files[i].name, 0200, tb_dir, (void *)&tb_files[i],
-				    &tb_fops);
+		debugfs_create_file(tb_files[i].name, 0200, tb_dir, (void *)&tb_files[i], &tb_fops);
 	debugfs_create_file("result", 0400, tb_dir, NULL, &tb_result_fops);
 	return 0;
 }

@@ -12,27 +12,23 @@ struct tb_word {
 };
 
 static const struct tb_word tb_ops[] = {
-	{ "read",	REQ_OP_READ },
-	{ "write",	REQ_OP_WRITE },
-	{ "zeroes",	REQ_OP_WRITE_ZEROES },
-	{ "discard",	REQ_OP_DISCARD },
+	{ "read", REQ_OP_READ },
+	{ "write", REQ_OP_WRITE },
+	{ "zeroes", REQ_OP_WRITE_ZEROES },
+	{ "discard", REQ_OP_DISCARD },
 };
 
 static const struct tb_word tb_flags[] = {
-	{ "none",	0 },
-	{ "preflush",	REQ_PREFLUSH },
-	{ "fua",	REQ_FUA },
-	{ "nowait",	REQ_NOWAIT },
-	{ "empty",	0 },	/* to be read by people: LEN is 0 */
+	{ "none", 0 },	{ "preflush", REQ_PREFLUSH }, { "fua", REQ_FUA }, { "nowait", REQ_NOWAIT },
+	{ "empty", 0 }, /* to be read by people: LEN is 0 */
 };
 
 static const struct tb_word tb_hows[] = {
-	{ "async",	(__force blk_opf_t)TB_ASYNC },
-	{ "atomic",	(__force blk_opf_t)TB_ATOMIC },
+	{ "async", (__force blk_opf_t)TB_ASYNC },
+	{ "atomic", (__force blk_opf_t)TB_ATOMIC },
 };
 
-static int tb_find(const struct tb_word *words, unsigned int n, const char *name,
-		   blk_opf_t *value)
+static int tb_find(const struct tb_word *words, unsigned int n, const char *name, blk_opf_t *value)
 {
 	unsigned int i;
 
@@ -88,7 +84,8 @@ int tb_parse(const char *text, struct tb_request *r)
 	r->count = 1;
 	r->opf = 0;
 	if (sscanf(text, "%47s %15s %31s %llu %u %i", r->path, op, flags, &r->sector, &r->length,
-		   &byte) != 6 || byte > U8_MAX)
+		   &byte) != 6 ||
+	    byte > U8_MAX)
 		return -EINVAL;
 	r->byte = byte;
 	ret = tb_find(tb_ops, ARRAY_SIZE(tb_ops), op, &r->opf);

@@ -20,21 +20,21 @@
 #include <linux/virtio.h>
 #include <linux/workqueue.h>
 
-#define TD_RING_SIZE	128
-#define TD_LOG_SIZE	256
-#define TD_PLAN_SIZE	64
+#define TD_RING_SIZE 128
+#define TD_LOG_SIZE  256
+#define TD_PLAN_SIZE 64
 
 /* What an action does besides an answer with its ret. */
-#define TD_SHORT	BIT(0)	/* used length 0, nothing written */
-#define TD_STALL	BIT(1)	/* no answer before "release" */
-#define TD_NEVER	BIT(2)	/* no answer at all */
-#define TD_THREAD	BIT(4)	/* the answer comes from a thread, not from an interrupt */
-#define TD_BAD_ID	BIT(5)	/* the used id is out of range */
-#define TD_TWICE	BIT(6)	/* the same id is used twice */
-#define TD_NEEDS_RESET	BIT(7)	/* the status is set; nothing is answered from now on */
-#define TD_CONFIG	BIT(8)	/* with a configuration interrupt */
-#define TD_GONE		BIT(9)	/* the device is unregistered, by a work item */
-#define TD_BREAK	BIT(10)	/* its queues are marked broken before that */
+#define TD_SHORT       BIT(0)  /* used length 0, nothing written */
+#define TD_STALL       BIT(1)  /* no answer before "release" */
+#define TD_NEVER       BIT(2)  /* no answer at all */
+#define TD_THREAD      BIT(4)  /* the answer comes from a thread, not from an interrupt */
+#define TD_BAD_ID      BIT(5)  /* the used id is out of range */
+#define TD_TWICE       BIT(6)  /* the same id is used twice */
+#define TD_NEEDS_RESET BIT(7)  /* the status is set; nothing is answered from now on */
+#define TD_CONFIG      BIT(8)  /* with a configuration interrupt */
+#define TD_GONE	       BIT(9)  /* the device is unregistered, by a work item */
+#define TD_BREAK       BIT(10) /* its queues are marked broken before that */
 
 struct td_action {
 	const char *name;
@@ -44,11 +44,11 @@ struct td_action {
 
 /* Masks, so that a delivery can be asked for several of them. */
 enum td_state {
-	TD_FREE		= 0,
-	TD_WAITING	= BIT(0),	/* stalled, or never answered */
-	TD_TIMED	= BIT(1),	/* a timer makes it ready */
-	TD_READY_IRQ	= BIT(2),
-	TD_READY_THREAD	= BIT(3),
+	TD_FREE = 0,
+	TD_WAITING = BIT(0), /* stalled, or never answered */
+	TD_TIMED = BIT(1),   /* a timer makes it ready */
+	TD_READY_IRQ = BIT(2),
+	TD_READY_THREAD = BIT(3),
 };
 
 /* A request in flight. The head of its chain is its place in td_device.requests. */
@@ -56,7 +56,7 @@ struct td_request {
 	struct td_device *dev;
 	enum td_state state;
 	const struct td_action *action;
-	__le32 *reply;			/* the driver's memory; NULL: malformed */
+	__le32 *reply; /* the driver's memory; NULL: malformed */
 	struct timer_list timer;
 };
 
@@ -108,10 +108,10 @@ struct td_record {
 };
 
 struct td_counts {
-	unsigned int requests;	/* since the module was loaded */
+	unsigned int requests; /* since the module was loaded */
 	unsigned int answered;
 	unsigned int spurious;	/* notifications of an empty ring */
-	unsigned int malformed;	/* chains that are not a flush */
+	unsigned int malformed; /* chains that are not a flush */
 	unsigned int stray;	/* notifications of a queue that was reset */
 	unsigned int max_depth;
 	unsigned int resets;

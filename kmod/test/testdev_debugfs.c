@@ -20,7 +20,7 @@
 #include <linux/uaccess.h>
 #include "testdev.h"
 
-#define TD_MAX_LINES 1024	/* bytes of one write */
+#define TD_MAX_LINES 1024 /* bytes of one write */
 
 static struct dentry *td_dir;
 
@@ -104,9 +104,10 @@ static int td_log_show(struct seq_file *s, void *unused)
 
 static int td_counts_show(struct seq_file *s, void *unused)
 {
-	seq_printf(s, "requests=%u answered=%u spurious=%u malformed=%u stray=%u max_depth=%u resets=%u created=%u exists=%u\n",
-		   td_counts.requests, td_counts.answered, td_counts.spurious,
-		   td_counts.malformed, td_counts.stray, td_counts.max_depth,
+	seq_printf(s, "requests=%u answered=%u spurious=%u malformed=%u stray=%u ",
+		   td_counts.requests, td_counts.answered, td_counts.spurious, td_counts.malformed,
+		   td_counts.stray);
+	seq_printf(s, "max_depth=%u resets=%u created=%u exists=%u\n", td_counts.max_depth,
 		   td_counts.resets, td_counts.created, td_exists());
 	return 0;
 }
@@ -137,15 +138,15 @@ static int td_restore_write(char *text)
 }
 
 static const struct td_file td_files[] = {
-	{ "plan",	td_plan_write },
-	{ "release",	td_release_write },
-	{ "watch",	td_watch_write,	td_watch_show },
-	{ "log",	td_log_write,	td_log_show },
-	{ "counts",	NULL,		td_counts_show },
-	{ "create",	td_create_write },
-	{ "destroy",	td_destroy_write },
-	{ "freeze",	td_freeze_write },
-	{ "restore",	td_restore_write },
+	{ "plan", td_plan_write },
+	{ "release", td_release_write },
+	{ "watch", td_watch_write, td_watch_show },
+	{ "log", td_log_write, td_log_show },
+	{ "counts", NULL, td_counts_show },
+	{ "create", td_create_write },
+	{ "destroy", td_destroy_write },
+	{ "freeze", td_freeze_write },
+	{ "restore", td_restore_write },
 };
 
 static int td_show_nothing(struct seq_file *s, void *unused)
@@ -179,12 +180,12 @@ static ssize_t td_write(struct file *file, const char __user *data, size_t count
 }
 
 static const struct file_operations td_fops = {
-	.owner		= THIS_MODULE,
-	.open		= td_open,
-	.read		= seq_read,
-	.write		= td_write,
-	.llseek		= seq_lseek,
-	.release	= single_release,
+	.owner = THIS_MODULE,
+	.open = td_open,
+	.read = seq_read,
+	.write = td_write,
+	.llseek = seq_lseek,
+	.release = single_release,
 };
 
 /**
@@ -200,8 +201,7 @@ int td_debugfs_init(void)
 	if (IS_ERR(td_dir))
 		return PTR_ERR(td_dir);
 	for (i = 0; i < ARRAY_SIZE(td_files); i++)
-		debugfs_create_file(td_files[i].name, 0600, td_dir, (void *)&td_files[i],
-				    &td_fops);
+		debugfs_create_file(td_files[i].name, 0600, td_dir, (void *)&td_files[i], &td_fops);
 	return 0;
 }
 

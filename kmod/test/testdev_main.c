@@ -40,8 +40,8 @@ struct workqueue_struct *td_wq;
 
 static void *td_range;
 static struct device *td_root;
-static struct td_device *td_current;	/* the pointer: td_mutex and, to change it, td_lock */
-static DEFINE_MUTEX(td_mutex);		/* one device is made or removed at a time */
+static struct td_device *td_current; /* the pointer: td_mutex and, to change it, td_lock */
+static DEFINE_MUTEX(td_mutex);	     /* one device is made or removed at a time */
 
 /**
  * td_byte() - what is at the watched place now
@@ -117,8 +117,7 @@ static void td_reset(struct virtio_device *vdev)
 static u64 td_get_features(struct virtio_device *vdev)
 {
 	return BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_RING_F_EVENT_IDX) |
-		BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |
-		(shm ? BIT_ULL(TD_F_SHMEM_REGION) : 0);
+	       BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) | (shm ? BIT_ULL(TD_F_SHMEM_REGION) : 0);
 }
 
 static int td_finalize_features(struct virtio_device *vdev)
@@ -174,18 +173,18 @@ static bool td_get_shm_region(struct virtio_device *vdev, struct virtio_shm_regi
 }
 
 static const struct virtio_config_ops td_config_ops = {
-	.get			= td_get,
-	.set			= td_set,
-	.get_status		= td_get_status,
-	.set_status		= td_set_status,
-	.reset			= td_reset,
-	.find_vqs		= td_find_vqs,
-	.del_vqs		= td_del_vqs,
-	.synchronize_cbs	= td_synchronize_cbs,
-	.get_features		= td_get_features,
-	.finalize_features	= td_finalize_features,
-	.bus_name		= td_bus_name,
-	.get_shm_region		= td_get_shm_region,
+	.get = td_get,
+	.set = td_set,
+	.get_status = td_get_status,
+	.set_status = td_set_status,
+	.reset = td_reset,
+	.find_vqs = td_find_vqs,
+	.del_vqs = td_del_vqs,
+	.synchronize_cbs = td_synchronize_cbs,
+	.get_features = td_get_features,
+	.finalize_features = td_finalize_features,
+	.bus_name = td_bus_name,
+	.get_shm_region = td_get_shm_region,
 };
 
 static void td_free(struct device *d)
@@ -255,7 +254,7 @@ static void td_remove(struct td_device *dev)
 	get_device(&dev->vdev.dev);
 	unregister_virtio_device(&dev->vdev);
 	td_set_current(NULL);
-	td_ring_stop(dev);	/* a driver that did not reset it */
+	td_ring_stop(dev); /* a driver that did not reset it */
 	put_device(&dev->vdev.dev);
 }
 
@@ -379,9 +378,8 @@ static int td_map_range(void)
 {
 	if (!size || start + size < start ||
 	    region_intersects(start, size, IORESOURCE_SYSTEM_RAM, IORES_DESC_NONE) !=
-	    REGION_DISJOINT) {
-		pr_err("0x%llx + 0x%llx is memory of the system; boot with memmap=\n",
-		       start, size);
+		    REGION_DISJOINT) {
+		pr_err("0x%llx + 0x%llx is memory of the system; boot with memmap=\n", start, size);
 		return -EINVAL;
 	}
 	td_range = memremap(start, size, MEMREMAP_WB);
@@ -420,7 +418,7 @@ static void __exit td_exit(void)
 {
 	td_debugfs_exit();
 	td_destroy();
-	destroy_workqueue(td_wq);	/* runs td_gone_work, if it is queued */
+	destroy_workqueue(td_wq); /* runs td_gone_work, if it is queued */
 	root_device_unregister(td_root);
 	memunmap(td_range);
 }

@@ -10,20 +10,20 @@
 #define TD_THREAD_DELAY 5
 
 static const struct td_action td_actions[] = {
-	{ "ok" },	/* the first: what is not in the plan */
-	{ "error",		1 },
-	{ "error-1",		U32_MAX },
-	{ "short",		0, TD_SHORT },
-	{ "stall",		0, TD_STALL },
-	{ "delay" },	/* as "delay-MS" */
-	{ "thread",		0, TD_THREAD },
-	{ "bad-id",		0, TD_BAD_ID },
-	{ "twice",		0, TD_TWICE },
-	{ "needs-reset",	0, TD_NEVER | TD_NEEDS_RESET | TD_CONFIG },
-	{ "silent-reset",	0, TD_NEVER | TD_NEEDS_RESET },
-	{ "gone",		0, TD_GONE },
-	{ "gone-silent",	0, TD_STALL | TD_GONE },
-	{ "gone-surprise",	0, TD_NEVER | TD_GONE | TD_BREAK },
+	{ "ok" }, /* the first: what is not in the plan */
+	{ "error", 1 },
+	{ "error-1", U32_MAX },
+	{ "short", 0, TD_SHORT },
+	{ "stall", 0, TD_STALL },
+	{ "delay" }, /* as "delay-MS" */
+	{ "thread", 0, TD_THREAD },
+	{ "bad-id", 0, TD_BAD_ID },
+	{ "twice", 0, TD_TWICE },
+	{ "needs-reset", 0, TD_NEVER | TD_NEEDS_RESET | TD_CONFIG },
+	{ "silent-reset", 0, TD_NEVER | TD_NEEDS_RESET },
+	{ "gone", 0, TD_GONE },
+	{ "gone-silent", 0, TD_STALL | TD_GONE },
+	{ "gone-surprise", 0, TD_NEVER | TD_GONE | TD_BREAK },
 };
 
 /* What can be done without a request. */
@@ -33,9 +33,9 @@ static const struct td_action td_actions[] = {
 const struct td_action td_dead = { "dead", 0, TD_NEVER };
 
 struct td_step {
-	const struct td_action *action;	/* NULL: not in use */
+	const struct td_action *action; /* NULL: not in use */
 	unsigned int number;
-	unsigned int delay;		/* milliseconds */
+	unsigned int delay; /* milliseconds */
 };
 
 static struct td_step td_steps[TD_PLAN_SIZE];

@@ -44,8 +44,8 @@ static void td_chain_add(struct td_device *dev, struct td_chain *chain,
 }
 
 /* Follows a chain in one table of @size descriptors; those in the ring may lead to another. */
-static void td_walk(struct td_device *dev, struct td_chain *chain,
-		    const struct vring_desc *table, unsigned int size, u16 i)
+static void td_walk(struct td_device *dev, struct td_chain *chain, const struct vring_desc *table,
+		    unsigned int size, u16 i)
 {
 	struct virtio_device *vdev = &dev->vdev;
 	u16 flags = VRING_DESC_F_NEXT;
@@ -69,15 +69,19 @@ static void td_walk(struct td_device *dev, struct td_chain *chain,
 static bool td_is_flush(const struct td_chain *chain)
 {
 	return chain->readable == 4 && chain->writable == 4 && chain->reply &&
-		chain->length <= TD_MAX_CHAIN;
+	       chain->length <= TD_MAX_CHAIN;
 }
 
 static void td_record(struct td_device *dev, const struct td_chain *chain,
 		      const struct td_action *action)
 {
 	struct td_record record = {
-		.number = td_counts.requests, .depth = dev->in_flight, .action = action,
-		.byte = td_byte(), .indirect = chain->indirect, .malformed = !td_is_flush(chain),
+		.number = td_counts.requests,
+		.depth = dev->in_flight,
+		.action = action,
+		.byte = td_byte(),
+		.indirect = chain->indirect,
+		.malformed = !td_is_flush(chain),
 	};
 
 	td_counts.malformed += record.malformed;
@@ -85,8 +89,7 @@ static void td_record(struct td_device *dev, const struct td_chain *chain,
 	td_log_add(&record);
 }
 
-static void td_set_state(struct td_request *req, const struct td_action *action,
-			 unsigned int delay)
+static void td_set_state(struct td_request *req, const struct td_action *action, unsigned int delay)
 {
 	req->action = action;
 	if (action->flags & (TD_STALL | TD_NEVER)) {
@@ -111,7 +114,7 @@ static void td_accept(struct td_device *dev, const struct vring *vr, u16 head)
 	td_counts.requests++;
 	action = td_plan_take(&delay);
 	if (head >= vr->num || dev->requests[head].state != TD_FREE) {
-		td_counts.malformed++;	/* no place for it, or one that is in use */
+		td_counts.malformed++; /* no place for it, or one that is in use */
 		return;
 	}
 	if (dev->dead)
@@ -144,7 +147,7 @@ static unsigned int td_pop(struct td_device *dev)
 			td_accept(dev, vr, virtio16_to_cpu(vdev, vr->avail->ring[at]));
 		}
 		vring_avail_event(vr) = cpu_to_virtio16(vdev, end);
-		smp_mb();	/* the event before the index; the driver's order is opposite */
+		smp_mb(); /* the event before the index; the driver's order is opposite */
 	}
 }
 
@@ -215,10 +218,10 @@ static bool td_publish(struct td_device *dev, const struct vring *vr, u16 old)
 	if (dev->used == old)
 		return false;
 	td_show_used(dev, vr);
-	smp_mb();	/* the index before the event; the driver's order is opposite */
+	smp_mb(); /* the index before the event; the driver's order is opposite */
 	if (virtio_has_feature(vdev, VIRTIO_RING_F_EVENT_IDX))
-		return vring_need_event(virtio16_to_cpu(vdev, vring_used_event(vr)),
-					dev->used, old);
+		return vring_need_event(virtio16_to_cpu(vdev, vring_used_event(vr)), dev->used,
+					old);
 	return !(virtio16_to_cpu(vdev, READ_ONCE(vr->avail->flags)) & VRING_AVAIL_F_NO_INTERRUPT);
 }
 
