@@ -18,8 +18,14 @@
 
 #define TRAPPED 42
 
+#ifndef __has_feature
+#define __has_feature(name) 0
+#endif
+
 #if defined(__SANITIZE_ADDRESS__)
 #define OWN_CALLS "the sanitizer makes system calls of its own"
+#elif __has_feature(thread_sanitizer)
+#define OWN_CALLS "the sanitizer fails now and then in the handler of a trapped call"
 #else
 #define OWN_CALLS NULL
 #endif
