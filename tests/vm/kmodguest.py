@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the tests of vpmem.ko in guests share: where the module comes from, the two devices that
-it is tested with, a log that has some complaints on purpose, and how far a long test has come."""
+it is tested with, and a log that has some complaints on purpose."""
 
-import os
 import re
 import sys
 
@@ -73,22 +72,6 @@ def check_log(guest, expected):
     lines = [line for line in vmtest.read_text(guest.kernel_log).splitlines()
              if complaint.search(line) and not re.search(expected, line)]
     check_eq("complaints of the kernel", lines, [])
-
-
-def read_state(path):
-    try:
-        return int(vmtest.read_text(path))
-    except FileNotFoundError:
-        return 0
-
-
-def write_state(path, done):
-    """Whole or not at all. "-" is no file."""
-    if path == "-":
-        return
-    with open(path + ".new", "w", encoding="ascii") as f:
-        f.write(f"{done}\n")
-    os.rename(path + ".new", path)
 
 
 def main(test):

@@ -77,21 +77,8 @@ def reboots(s, kernel):
     check_log(image, guest.output())
 
 
-def read_state(path):
-    try:
-        return int(vmtest.read_text(path))
-    except FileNotFoundError:
-        return 0
-
-
-def write_state(path, done):
-    with open(path + ".new", "w", encoding="ascii") as f:
-        f.write(f"{done}\n")
-    os.rename(path + ".new", path)
-
-
 def test(_, what, count, state, *kernels):
-    done = read_state(state)
+    done = vmtest.read_state(state)
     print(f"{what}: {done} of {count} were done before", flush=True)
     while done < int(count):
         kernel = kernels[done // REBOOTS_OF_ONE_QEMU % len(kernels)]
@@ -102,7 +89,7 @@ def test(_, what, count, state, *kernels):
             else:
                 reboots(s, kernel)
                 done += REBOOTS_OF_ONE_QEMU
-        write_state(state, done)
+        vmtest.write_state(state, done)
         print(f"{what}: {done} of {count}", flush=True)
     os.unlink(state)
 

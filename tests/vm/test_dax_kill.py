@@ -65,21 +65,8 @@ def kill(s, daemon, number, start, kernel):
     return rounds[-1]
 
 
-def read_state(path):
-    try:
-        return int(vmtest.read_text(path))
-    except FileNotFoundError:
-        return 0
-
-
-def write_state(path, done):
-    with open(path + ".new", "w", encoding="ascii") as f:
-        f.write(f"{done}\n")
-    os.rename(path + ".new", path)
-
-
 def test(s, kills, state, *kernels):
-    done = read_state(state)
+    done = vmtest.read_state(state)
     daemon = daxtest.Daemon(s, "64M", "--serve-again", *daxtest.ALL_FILES)
     for i in range(1, FILES + 1):
         daxtest.make_file(daemon.path(f"f{i}"), SIZE + (4096 if i % 2 else 123))
@@ -92,8 +79,7 @@ def test(s, kills, state, *kernels):
         check_eq("descriptors of the daemon", now, fds)
         done += 1
         print(f"{done} of {kills}, {last} rounds", flush=True)
-        if state != "-":
-            write_state(state, done)
+        vmtest.write_state(state, done)
     daemon.check_quiet()
     if state != "-":
         os.unlink(state)

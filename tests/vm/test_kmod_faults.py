@@ -498,16 +498,6 @@ rmmod vpmem_testbio && rmmod vpmem_testdev || fail rmmod
 """
 
 
-def read_state(path):
-    return int(vmtest.read_text(path)) if os.path.exists(path) else 0
-
-
-def write_state(path, done):
-    with open(path + ".new", "w", encoding="ascii") as f:
-        f.write(f"{done}\n")
-    os.rename(path + ".new", path)
-
-
 def run_faults(kernel, lines):
     with vmtest.Scratch() as s:
         script = BEGIN + MKFS + "\n".join(lines) + END
@@ -518,13 +508,12 @@ def run_faults(kernel, lines):
 def faults(count, state, *kernels):
     """Guests of some iterations each, with the kernels in turn; goes on where it was stopped."""
     count = int(count)
-    done = read_state(state) if state != "-" else 0
+    done = vmtest.read_state(state)
     while done < count:
         step = min(OF_ONE_GUEST, count - done)
         run_faults(kernels[done // OF_ONE_GUEST % len(kernels)], list(plan(done, step)))
         done += step
-        if state != "-":
-            write_state(state, done)
+        vmtest.write_state(state, done)
         print(f"faults: {done} of {count}", flush=True)
     if state != "-":
         os.unlink(state)

@@ -123,7 +123,7 @@ def kill(s, number, kernel, fs, device):
 
 
 def test(_, count, state, *what):
-    done = kmodguest.read_state(state)
+    done = vmtest.read_state(state)
     while done < int(count):
         with vmtest.Scratch() as s:
             try:
@@ -131,7 +131,7 @@ def test(_, count, state, *what):
             except vmload.Failure as e:
                 raise vmtest.Failure(str(e)) from None
         done += 1
-        kmodguest.write_state(state, done)
+        vmtest.write_state(state, done)
     if state != "-":
         os.unlink(state)
 

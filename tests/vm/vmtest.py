@@ -72,6 +72,23 @@ def read_text(path):
         return f.read()
 
 
+def read_state(path):
+    """How far a test with a large count has come; 0 if it begins."""
+    try:
+        return int(read_text(path))
+    except FileNotFoundError:
+        return 0
+
+
+def write_state(path, done):
+    """Whole or not at all. "-" is no file."""
+    if path == "-":
+        return
+    with open(path + ".new", "w", encoding="ascii") as f:
+        f.write(f"{done}\n")
+    os.rename(path + ".new", path)
+
+
 def host(*words, ok=(0,)):
     """Runs a program of the lab's root on the host, and returns its output."""
     done = subprocess.run([f"{TOP}/lab/run-in-root", lab.LAB, *map(str, words)], text=True,
